@@ -105,6 +105,29 @@ sink sink_client(exchange &x);
 
 // --- into the store of this target
 
+// Whether a content may become a new version of its object, and under which terms. While objects move between targets, that takes questions
+// to other targets. It is decided at the last moment: the content is durable, and only the row is missing.
+struct put_leave {
+    error err; // set: it may not, and `text` says why
+    std::string text;
+    std::string headers; // whole lines, for a client's answer
+    int status = 0;      // 0: the code's
+    store_terms terms;
+};
+using put_on_leave = void (*)(void *owner, const put_leave &leave);
+struct put_gate {
+    // False: a row that is handed to the index at once needs no leave.
+    bool (*must_ask)(void *arg, std::string_view bucket, std::string_view name) = nullptr; // null: there is no gate
+    // Calls on_leave exactly once, perhaps before it returns. The row is handed over in that call.
+    void (*ask)(void *arg, const std::string &bucket, const std::string &name, uint64_t bucket_created_ns, put_on_leave on_leave,
+        void *owner) = nullptr;
+};
+// A row of another target, to be stored as a copy (put_set_copy).
+struct put_copy {
+    index_row row; // version 0: it is not a copy
+    uint64_t origin_tag = 0;
+};
+
 struct sink_put_options {
     std::string bucket, name; // checked by the caller
     std::string node_id;      // in messages
@@ -113,7 +136,9 @@ struct sink_put_options {
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
     // Called once, when the store has completed everything: stored, failed or abandoned.
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
-    void *arg = nullptr;
+    void *arg = nullptr; // of all three
+    put_gate gate;
+    put_copy copy;
 };
 sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -23,7 +24,8 @@ struct put_sink {
     bool has_checksum = false;
     uint64_t checksum = 0;
     put *target = nullptr;
-    size_t filled = 0; // bytes in the put's buffer
+    put *held = nullptr; // only its row is missing, and leave was asked for
+    size_t filled = 0;   // bytes in the put's buffer
     uint64_t bytes = 0;
     bool writing = false;
     bool posted = false;     // on_posted is due
@@ -120,6 +122,8 @@ static void begin(void *self, sink_head &head)
     s.has_checksum = head.has_checksum;
     s.checksum = head.checksum;
     s.target = put_start(*s.objects, s.options.bucket, s.options.name, std::move(head.content_type));
+    if (s.options.copy.row.version > 0)
+        put_set_copy(*s.target, s.options.copy.row, s.options.copy.origin_tag);
 }
 
 static void on_written(void *arg, error err)
@@ -178,9 +182,39 @@ static void on_committed(void *arg, error err, const index_row &)
 {
     put_sink &s = sink_of(arg);
     s.committing = false;
+    s.held = nullptr;
     if (err)
         set_failure(s, err);
     report_committed(s);
+}
+
+static void on_leave(void *owner, const put_leave &leave)
+{
+    put_sink &s = sink_of(owner);
+    put *held = std::exchange(s.held, nullptr);
+    if (!leave.err) {
+        put_set_terms(*held, leave.terms);
+        put_release(*held);
+        return;
+    }
+    put_abort(*held);
+    s.committing = false;
+    s.outcome = {leave.err, leave.text};
+    report_committed(s);
+}
+
+static void on_held(void *arg)
+{
+    put_sink &s = sink_of(arg);
+    const put_gate &gate = s.options.gate;
+    gate.ask(s.options.arg, s.options.bucket, s.options.name, s.options.bucket_created_ns, on_leave, &s);
+}
+
+static bool must_hold(const put_sink &s, const put &target)
+{
+    const put_gate &gate = s.options.gate;
+    return gate.must_ask != nullptr &&
+           (!put_commits_at_once(target, s.filled) || gate.must_ask(s.options.arg, s.options.bucket, s.options.name));
 }
 
 static bool is_bucket_gone(const put_sink &s)
@@ -206,6 +240,10 @@ static void commit(void *self, sink_on_committed on_done, void *arg)
         return;
     }
     s.committing = true;
+    if (must_hold(s, *target)) {
+        s.held = target;
+        put_hold(*target, on_held, &s);
+    }
     put_commit(*target, s.filled, s.has_checksum, s.checksum, on_committed, &s);
 }
 

@@ -120,6 +120,13 @@ static void on_refused(void *arg)
     take(p, E::refused);
 }
 
+static void on_posted(void *arg)
+{
+    put &p = put_of(arg);
+    end(p, POST);
+    take(p, E::posted);
+}
+
 // --- actions
 
 static void open_file(put &p)
@@ -155,6 +162,13 @@ static void post_mismatch(put &p)
     clock_post(*p.owner->e, on_refused, &p);
 }
 
+// put_commit returns before its caller hears that the put is held.
+static void post_ready(put &p)
+{
+    begin(p, POST);
+    clock_post(*p.owner->e, on_posted, &p);
+}
+
 static void close_file(put &p)
 {
     if (p.file != nullptr)
@@ -185,16 +199,39 @@ static void sync_both(put &p)
     group_sync_request(p.owner->temp_sync, on_dir_synced, &p);
 }
 
+static void set_terms(index_change &change, const store_terms &terms)
+{
+    change.what = index_change::kind::put;
+    change.row.tag = terms.tag;
+    change.version_above = terms.version_above;
+    change.has_expected = terms.has_expected;
+    change.expected_version = terms.expected_version;
+}
+
+static void set_copy(index_change &change, const index_change &copy)
+{
+    change.what = index_change::kind::put_moved;
+    change.origin_tag = copy.origin_tag;
+    change.row.version = copy.row.version;
+    change.row.tag = copy.row.tag;
+    change.row.changed_ns = copy.row.changed_ns;
+    change.row.etag = copy.row.etag;
+    change.row.custom = copy.row.custom;
+}
+
 static void commit_row(put &p)
 {
     close_file(p);
     index_change change;
-    change.what = index_change::kind::put;
     p.row.checksum = p.checksum;
     p.row.content_id = p.row.size > 0 ? p.content_id : 0;
     p.row.sums = std::move(p.sums.done);
     p.row.changed_ns = clock_wall_ns(*p.owner->e);
     change.row = std::move(p.row); // the completion returns it
+    if (p.copy)
+        set_copy(change, *p.copy);
+    else
+        set_terms(change, p.terms ? *p.terms : p.owner->terms);
     begin(p, COMMIT);
     index_commit(*p.owner->e, std::move(change), on_committed, &p);
 }
@@ -207,6 +244,17 @@ static void commit_with_content(put &p)
     commit_row(p);
 }
 
+// A content that has no file yet fits into the index.
+static bool has_temp(const put &p) { return (p.under_way & TEMP) != 0; }
+
+static void commit_held(put &p)
+{
+    if (has_temp(p))
+        commit_row(p);
+    else
+        commit_with_content(p);
+}
+
 // Housekeeping owns it now, if there is one.
 static void hand_over(put &p) { end(p, TEMP); }
 
@@ -214,7 +262,7 @@ static void hand_over(put &p) { end(p, TEMP); }
 // the next start, proves that it will not. A content in the index is part of the commit, so there is nothing to keep.
 static void leave_temp(put &p)
 {
-    if ((p.under_way & TEMP) != 0)
+    if (has_temp(p))
         store_retain_unconfirmed(*p.owner, p.content_id);
     end(p, TEMP);
 }
@@ -223,9 +271,14 @@ static void leave_temp(put &p)
 
 static bool checksum_differs(const put &p) { return p.has_expected && p.checksum != p.expected_checksum; }
 static bool fits_index(const put &p) { return p.write_size <= p.owner->options.index_content_size_max; }
+static bool is_held(const put &p) { return p.on_ready != nullptr; }
+static bool fits_index_held(const put &p) { return fits_index(p) && is_held(p); }
 static bool has_last(const put &p) { return p.write_size > 0; }
-// Without space nothing of the commit was written, so it cannot be found later.
-static bool may_unlink(const put &p) { return (p.under_way & TEMP) != 0 && p.failure.code == error_code::no_space; }
+// Without space nothing of the commit was written, so it cannot be found later. A conflict committed nothing.
+static bool may_unlink(const put &p)
+{
+    return has_temp(p) && (p.failure.code == error_code::no_space || p.failure.code == error_code::conflict);
+}
 
 // --- the table
 
@@ -249,6 +302,8 @@ static constexpr sm_state<put> states[] = {
     {S::syncing_file, 0, FILE_ | TEMP | FILE_SYNC, FILE_ | TEMP | FILE_SYNC},
     {S::syncing_dir, 0, FILE_ | TEMP | DIR_SYNC, FILE_ | TEMP | DIR_SYNC},
     {S::sync_failed, 0, FILE_ | TEMP, FILE_ | TEMP | FILE_SYNC | DIR_SYNC},
+    {S::readying, 0, POST, POST},
+    {S::held, 0, 0, TEMP},
     {S::committing, 0, COMMIT, COMMIT | TEMP},
     {S::unlinking_failed, 0, TEMP | UNLINK, TEMP | UNLINK},
     {S::unlinking_aborted, 0, TEMP | UNLINK, TEMP | UNLINK},
@@ -260,6 +315,7 @@ static constexpr sm_state<put> states[] = {
 static constexpr sm_row<put> rows[] = {
     {S::awaiting_first, E::write_asked, always, SM_FN(open_file), S::opening_to_write},
     {S::awaiting_first, E::commit_asked, SM_FN(checksum_differs), SM_FN(post_mismatch), S::refusing_commit},
+    {S::awaiting_first, E::commit_asked, SM_FN(fits_index_held), SM_FN(post_ready), S::readying},
     {S::awaiting_first, E::commit_asked, SM_FN(fits_index), SM_FN(commit_with_content), S::committing},
     {S::awaiting_first, E::commit_asked, always, SM_FN(open_file), S::opening_to_commit},
     {S::awaiting_first, E::stop, always, nothing, S::done},
@@ -295,13 +351,20 @@ static constexpr sm_row<put> rows[] = {
     {S::syncing, E::file_synced, always, nothing, S::syncing_dir},
     {S::syncing, E::dir_synced, always, nothing, S::syncing_file},
     {S::syncing, E::sync_failed, always, nothing, S::sync_failed},
+    {S::syncing_file, E::file_synced, SM_FN(is_held), SM_FN(close_file), S::held},
     {S::syncing_file, E::file_synced, always, SM_FN(commit_row), S::committing},
     {S::syncing_file, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
+    {S::syncing_dir, E::dir_synced, SM_FN(is_held), SM_FN(close_file), S::held},
     {S::syncing_dir, E::dir_synced, always, SM_FN(commit_row), S::committing},
     {S::syncing_dir, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
     {S::sync_failed, E::file_synced, always, SM_FN(unlink_temp), S::unlinking_failed},
     {S::sync_failed, E::dir_synced, always, SM_FN(unlink_temp), S::unlinking_failed},
     {S::sync_failed, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
+
+    {S::readying, E::posted, always, nothing, S::held},
+    {S::held, E::released, always, SM_FN(commit_held), S::committing},
+    {S::held, E::stop, SM_FN(has_temp), SM_FN(unlink_temp), S::unlinking_aborted},
+    {S::held, E::stop, always, nothing, S::done},
 
     {S::committing, E::committed, always, SM_FN(hand_over), S::done},
     {S::committing, E::commit_failed, SM_FN(may_unlink), SM_FN(unlink_temp), S::unlinking_failed},
@@ -325,6 +388,7 @@ static constexpr sm_ignore<put> ignores[] = {
     {S::syncing_file, E::stop, ends_by_itself},
     {S::syncing_dir, E::stop, ends_by_itself},
     {S::sync_failed, E::stop, ends_by_itself},
+    {S::readying, E::stop, ends_by_itself},
     {S::committing, E::stop, ends_by_itself},
     {S::unlinking_failed, E::stop, ends_by_itself},
     {S::unlinking_aborted, E::stop, ends_by_itself},
@@ -341,6 +405,8 @@ static void note_news(put &p, S from, E event)
 {
     if (sm_state_of(p) == S::done)
         sm_news_put(p.news, p.commit_was_asked ? put_news::finished : put_news::aborted);
+    else if (sm_state_of(p) == S::held)
+        sm_news_put(p.news, put_news::ready);
     else if (is_write_over(from, event))
         sm_news_put(p.news, put_news::written);
 }
@@ -402,6 +468,7 @@ static void take(put &p, E event)
         return;
     switch (news) {
     case put_news::written: std::exchange(p.on_written, nullptr)(p.written_arg, p.failure); return; // this may abort the put
+    case put_news::ready: p.on_ready(p.ready_arg); return;                                          // this may abort the put
     case put_news::finished: finish(p); return;
     case put_news::aborted: free_aborted(p); return;
     }
@@ -475,9 +542,30 @@ void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checks
     take(p, E::commit_asked);
 }
 
-void put_abort(put &p)
+void put_set_terms(put &p, const store_terms &terms) { p.terms = terms; }
+
+void put_set_copy(put &p, const index_row &row, uint64_t origin_tag)
+{
+    p.copy.emplace();
+    p.copy->row = row;
+    p.copy->origin_tag = origin_tag;
+}
+
+void put_hold(put &p, void (*on_ready)(void *arg), void *arg)
 {
     CHECK(!p.commit_was_asked);
+    p.on_ready = on_ready;
+    p.ready_arg = arg;
+}
+
+bool put_commits_at_once(const put &p, size_t size) { return p.hash == nullptr && store_fits_index(*p.owner, size); }
+
+void put_release(put &p) { take(p, E::released); }
+
+void put_abort(put &p)
+{
+    CHECK(!p.commit_was_asked || sm_state_of(p) == S::held);
+    p.commit_was_asked = false; // nobody waits for it any more
     p.on_written = nullptr;
     take(p, E::stop);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <xxhash.h>
@@ -18,6 +19,7 @@ namespace etlnode {
 // What the put's caller hears.
 enum class put_news : uint8_t {
     written,  // or writing has failed: see put.failure
+    ready,    // only the row is missing, and the put is held
     finished, // the commit has ended; the put is freed with this answer
     aborted,  // the put is freed, and no caller waits for it
 };
@@ -36,6 +38,8 @@ struct put {
         syncing_file,
         syncing_dir,
         sync_failed,
+        readying,
+        held,
         committing,
         unlinking_failed,
         unlinking_aborted,
@@ -55,6 +59,8 @@ struct put {
         file_synced,
         dir_synced,
         sync_failed,
+        posted,
+        released,
         committed,
         commit_failed,
         unlinked,
@@ -77,6 +83,10 @@ struct put {
 
     void (*on_written)(void *arg, error err) = nullptr;
     void *written_arg = nullptr;
+    void (*on_ready)(void *arg) = nullptr; // set: the put is held before its row is committed
+    void *ready_arg = nullptr;
+    std::optional<store_terms> terms; // none: the store's
+    std::optional<index_change> copy; // of another target's row: what put_moved needs
     bool commit_was_asked = false;
     bool has_expected = false;
     uint64_t expected_checksum = 0;

@@ -6,6 +6,7 @@
 // Limits   cached_objects_max, cached_inline_max (store_options).
 #include "store/store.h"
 
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -219,6 +220,41 @@ void store_remove(store &s, std::string bucket, std::string name, void (*on_done
     index_commit(*s.e, std::move(change), on_removed, request);
 }
 
+void store_set_terms(store &s, const store_terms &terms) { s.terms = terms; }
+
+bool store_fits_index(const store &s, uint64_t size) { return size <= s.options.index_content_size_max; }
+
+struct store_change_request {
+    store *owner;
+    void (*on_done)(void *arg, error err, const index_change &change);
+    void *arg;
+};
+
+static void on_changed(void *arg, error err, index_change &change)
+{
+    std::unique_ptr<store_change_request> request(static_cast<store_change_request *>(arg));
+    store &s = *request->owner;
+    if (!err) {
+        store_forget(s, change.row.bucket, change.row.name);
+        store_discard_content(s, change.before);
+        store_commit_succeeded(s);
+    }
+    request->on_done(request->arg, err, change);
+    store_unref(s);
+}
+
+void store_change(store &s, index_change change, void (*on_done)(void *arg, error err, const index_change &change), void *arg)
+{
+    CHECK(!s.closing);
+    if (change.what == index_change::kind::put_moved && !change.row.is_tombstone && change.row.size > 0) {
+        CHECK(store_fits_index(s, change.row.size) && change.row.content.size() == change.row.size);
+        change.row.content_id = s.next_content_id++;
+        change.row.in_index = true;
+    }
+    store_ref(s);
+    index_commit(*s.e, std::move(change), on_changed, new store_change_request{&s, on_done, arg});
+}
+
 // Only the garbage table knows the contents of a removed bucket.
 static void on_bucket_garbage(void *arg, error err, const std::vector<uint64_t> &content_ids)
 {
@@ -268,6 +304,20 @@ void store_page(store &s, std::string bucket, std::string prefix, std::string af
     store_request *request = make_request(s, arg);
     request->on_rows = on_rows;
     index_page(*s.e, bucket, prefix, after, count, on_page, request);
+}
+
+void store_page_all(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg)
+{
+    store_request *request = make_request(s, arg);
+    request->on_rows = on_rows;
+    index_page_all(*s.e, bucket, prefix, after, count, on_page, request);
+}
+
+void store_lookup(store &s, std::string bucket, std::string name, index_on_rows on_rows, void *arg)
+{
+    store_request *request = make_request(s, arg);
+    request->on_rows = on_rows;
+    index_lookup(*s.e, bucket, name, on_page, request);
 }
 
 // --- the end

@@ -88,14 +88,43 @@ void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), vo
 // too_many_files. The put is freed after the completion, whatever the result.
 void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum,
     void (*on_done)(void *arg, error err, const index_row &row), void *arg);
-// Nothing becomes visible, and the temporary file, if any, is removed. Not after put_commit. The pointer is invalid at once; a put_write in
-// progress never completes.
+// Nothing becomes visible, and the temporary file, if any, is removed. Not after put_commit, unless the put is held. The pointer is invalid
+// at once; a put_write in progress never completes.
 void put_abort(put &p);
+
+// What a new version must agree with, beyond what the index has here; see index_change.
+struct store_terms {
+    uint64_t tag = 0;
+    uint64_t version_above = 0;
+    bool has_expected = false; // then the commit may fail with `conflict`
+    uint64_t expected_version = 0;
+};
+// For this put instead of the store's own (store_set_terms). Until put_commit or, if it is held, put_release.
+void put_set_terms(put &p, const store_terms &terms);
+// The content is a copy of another target's row, whose version, changed_ns, etag, custom and tag (the one that it gets here) are given.
+// `conflict`: this copy or a newer one is here.
+void put_set_copy(put &p, const index_row &row, uint64_t origin_tag);
+// Before put_commit: `on_ready` is called when only the row is missing: everything else is durable. Then put_release or put_abort must
+// follow. If that point is not reached, the put completes with its error, as always.
+void put_hold(put &p, void (*on_ready)(void *arg), void *arg);
+// Whether put_commit would hand the row to the index before it returns.
+bool put_commits_at_once(const put &p, size_t size);
+void put_release(put &p);
+// For every put from now on, until it is handed to the index.
+void store_set_terms(store &s, const store_terms &terms);
 
 // Each completes once. Readers that have the content open can still read it. Errors: object_not_found.
 void store_remove(store &s, std::string bucket, std::string name, void (*on_done)(void *arg, error err), void *arg);
 // Removes every object of the bucket; a bucket without objects is fine.
 void store_remove_bucket(store &s, std::string bucket, void (*on_done)(void *arg, error err), void *arg);
+// Hands a change of one name to the index, and lets the cache and the files follow it. For put_moved only tombstones, and contents that fit
+// into the index (store_fits_index); the others are puts with put_set_copy.
+void store_change(store &s, index_change change, void (*on_done)(void *arg, error err, const index_change &change), void *arg);
+bool store_fits_index(const store &s, uint64_t size);
+// A row or a tombstone; see index_lookup.
+void store_lookup(store &s, std::string bucket, std::string name, index_on_rows on_rows, void *arg);
+// Rows and tombstones in order of name; see index_page_all.
+void store_page_all(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg);
 // Rows in order of name; see index_page.
 void store_page(store &s, std::string bucket, std::string prefix, std::string after, size_t count, index_on_rows on_rows, void *arg);
 uint64_t store_object_count(store &s);

@@ -32,6 +32,7 @@ struct store {
     load *loads = nullptr;                                  // a list of the lookups in progress
     std::unordered_map<std::string, load *> joinable_loads; // by load_key: those that are not outdated; never iterated
     std::vector<std::unique_ptr<char[]>> spare_buffers;
+    store_terms terms; // of every put that has none of its own
     uint64_t next_content_id = 1;
     uint64_t next_load_id = 1;
     std::vector<uint64_t> unconfirmed; // contents in tmp/ whose commit failed, but which a crash could still make visible

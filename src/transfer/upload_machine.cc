@@ -20,11 +20,23 @@
 
 namespace etlnode {
 
-enum class upload_news : uint8_t { read_on };
+enum class upload_news : uint8_t { read_on, ask_leave };
 
 struct upload {
-    enum class state : uint8_t { awaiting_body, writing, committing, done };
-    enum class event : uint8_t { starved, buffered, body_ended, body_failed, written, write_failed, committed, commit_failed };
+    enum class state : uint8_t { awaiting_body, writing, preparing, awaiting_leave, committing, done };
+    enum class event : uint8_t {
+        starved,
+        buffered,
+        body_ended,
+        body_failed,
+        written,
+        write_failed,
+        ready,
+        leave_given,
+        leave_refused,
+        committed,
+        commit_failed
+    };
     sm_core sm;
     sm_news<upload_news> news;
     env *e = nullptr;
@@ -36,6 +48,7 @@ struct upload {
     uint64_t bytes = 0;
     error err;
     index_row row;
+    put_leave leave;
 };
 
 using S = upload::state;
@@ -43,6 +56,7 @@ using E = upload::event;
 
 static void on_body_ready(void *arg);
 static void on_written(void *arg, error err);
+static void on_ready(void *arg);
 static void on_committed(void *arg, error err, const index_row &row);
 
 static void wait_body(upload &u) { exchange_body_wait(*u.x, on_body_ready, &u); }
@@ -53,6 +67,21 @@ static void commit(upload &u)
     put *target = u.target;
     u.target = nullptr;
     put_commit(*target, u.filled, u.options.has_expected_checksum, u.options.expected_checksum, on_committed, &u);
+}
+
+// All but the row becomes durable.
+static void prepare(upload &u)
+{
+    put_hold(*u.target, on_ready, &u);
+    put_commit(*u.target, u.filled, u.options.has_expected_checksum, u.options.expected_checksum, on_committed, &u);
+}
+
+static void release(upload &u)
+{
+    put *target = u.target;
+    u.target = nullptr;
+    put_set_terms(*target, u.leave.terms);
+    put_release(*target);
 }
 
 static void delete_upload(void *arg) { delete static_cast<upload *>(arg); }
@@ -104,6 +133,15 @@ static void answer_bucket_gone(upload &u)
     exchange_answer_error(*x, error_code::bucket_not_found, text);
 }
 
+static void answer_refusal(upload &u)
+{
+    u.err = u.leave.err;
+    put_leave leave = std::move(u.leave);
+    exchange *x = u.x;
+    end(u);
+    exchange_answer_error(*x, leave.err.code, leave.text, leave.status, std::move(leave.headers));
+}
+
 static constexpr uint32_t PUT = 1;
 static uint32_t alive(const upload &u) { return u.target != nullptr ? PUT : 0u; }
 
@@ -112,12 +150,21 @@ static bool is_bucket_gone(const upload &u)
     return u.options.is_bucket_there != nullptr && !u.options.is_bucket_there(u.options.arg, u.options.bucket, u.options.bucket_created_ns);
 }
 
+static bool must_ask(const upload &u)
+{
+    const put_gate &gate = u.options.gate;
+    return gate.must_ask != nullptr &&
+           (!put_commits_at_once(*u.target, u.filled) || gate.must_ask(u.options.arg, u.options.bucket, u.options.name));
+}
+
 static constexpr sm_resource resources[] = {{PUT, "put"}};
 
 // No state is busy: the exchange has the deadline of a client that sends nothing, and the store completes every call.
 static constexpr sm_state<upload> states[] = {
     {S::awaiting_body, sm_initial, PUT, PUT},
     {S::writing, 0, PUT, PUT},
+    {S::preparing, 0, PUT, PUT},
+    {S::awaiting_leave, 0, PUT, PUT},
     {S::committing, 0, 0, 0},
     {S::done, sm_final, 0, 0},
 };
@@ -126,16 +173,23 @@ static constexpr sm_row<upload> rows[] = {
     {S::awaiting_body, E::starved, always, SM_FN(wait_body), S::awaiting_body},
     {S::awaiting_body, E::buffered, always, SM_FN(write_buffer), S::writing},
     {S::awaiting_body, E::body_ended, SM_FN(is_bucket_gone), SM_FN(answer_bucket_gone), S::done},
+    {S::awaiting_body, E::body_ended, SM_FN(must_ask), SM_FN(prepare), S::preparing},
     {S::awaiting_body, E::body_ended, always, SM_FN(commit), S::committing},
     {S::awaiting_body, E::body_failed, always, SM_FN(answer_failure), S::done},
     {S::writing, E::written, always, nothing, S::awaiting_body},
     {S::writing, E::write_failed, always, SM_FN(answer_failure), S::done},
+    {S::preparing, E::ready, always, nothing, S::awaiting_leave},
+    {S::preparing, E::commit_failed, always, SM_FN(answer_failure), S::done},
+    {S::awaiting_leave, E::leave_given, always, SM_FN(release), S::committing},
+    {S::awaiting_leave, E::leave_refused, always, SM_FN(answer_refusal), S::done},
     {S::committing, E::committed, always, SM_FN(answer_stored), S::done},
     {S::committing, E::commit_failed, always, SM_FN(answer_failure), S::done},
 };
 
 static constexpr sm_ignore<upload> ignores[] = {
     {S::writing, E::body_failed, "the write completes, and reading the body then fails"},
+    {S::preparing, E::body_failed, "a commit under way is not called back"},
+    {S::awaiting_leave, E::body_failed, "the body is here, and the answer waits for others"},
     {S::committing, E::body_failed, "a commit under way is not called back"},
 };
 
@@ -143,6 +197,8 @@ static void note_news(upload &u, S, E event)
 {
     if (event == E::written)
         sm_news_put(u.news, upload_news::read_on);
+    else if (event == E::ready)
+        sm_news_put(u.news, upload_news::ask_leave);
 }
 
 static constexpr sm_table<upload> table = {
@@ -152,14 +208,19 @@ SM_VERIFY(table);
 sm_view upload_machine_view() { return sm_view_of(table); }
 
 static void read_body(upload &u);
+static void ask_leave(upload &u);
 
 // An upload that has ended is deleted in a later iteration.
 static void step(upload &u, E event)
 {
     sm_step(table, u, event);
     upload_news news;
-    if (sm_news_take(u.news, news))
-        read_body(u);
+    if (!sm_news_take(u.news, news))
+        return;
+    switch (news) {
+    case upload_news::read_on: read_body(u); return;
+    case upload_news::ask_leave: ask_leave(u); return;
+    }
 }
 
 // Fills the put's buffer with what the client has sent. A small rest is not worth a write of its own.
@@ -197,9 +258,25 @@ static void on_written(void *arg, error err)
     step(u, err ? E::write_failed : E::written);
 }
 
+static void on_ready(void *arg) { step(*static_cast<upload *>(arg), E::ready); }
+
+static void on_leave(void *owner, const put_leave &leave)
+{
+    upload &u = *static_cast<upload *>(owner);
+    u.leave = leave;
+    step(u, leave.err ? E::leave_refused : E::leave_given);
+}
+
+static void ask_leave(upload &u)
+{
+    const upload_options &o = u.options;
+    o.gate.ask(o.arg, o.bucket, o.name, o.bucket_created_ns, on_leave, &u);
+}
+
 static void on_committed(void *arg, error err, const index_row &row)
 {
     upload &u = *static_cast<upload *>(arg);
+    u.target = nullptr; // it has ended by itself
     u.err = err;
     if (!err)
         u.row = row;
@@ -215,6 +292,8 @@ void upload_begin(store &s, exchange &x, upload_options options)
     u->x = &x;
     u->options = std::move(options);
     u->target = put_start(s, u->options.bucket, u->options.name, u->options.content_type);
+    if (u->options.copy.row.version > 0)
+        put_set_copy(*u->target, u->options.copy.row, u->options.copy.origin_tag);
     clock_post(*u->e, on_body_ready, u);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "http/server/exchange.h"
+#include "object/sink.h"
 #include "sm/sm_render.h"
 #include "store/store.h"
 
@@ -22,7 +23,9 @@ struct upload_options {
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
     // Called once, when the client has its answer or is gone: err is the result.
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
-    void *arg = nullptr;
+    void *arg = nullptr; // of all three
+    put_gate gate;
+    put_copy copy;
 };
 
 // Answers `x` exactly once: 200 when the object is durable, otherwise with the reason.

@@ -37,4 +37,13 @@ inline int64_t ask_sql(const std::string &path, const char *sql)
     return number;
 }
 
+// Makes version 4 of the present one: without tombstones and tags.
+inline constexpr const char
+    *back_to_version_4 = "DROP TABLE tombstones; DROP TABLE removed; ALTER TABLE objects DROP COLUMN tag; PRAGMA user_version = 4;";
+
+// Makes version 3: also without sums of buckets and jobs.
+inline constexpr const char *back_to_version_3 = "DROP TABLE buckets; DROP TABLE jobs; DROP TABLE job_ahead; DROP TABLE job_failures;"
+                                                 "DROP TABLE tombstones; DROP TABLE removed; ALTER TABLE objects DROP COLUMN tag;"
+                                                 "PRAGMA user_version = 3;";
+
 } // namespace etlnode

@@ -5,6 +5,7 @@
 
 #include "contract_world.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -21,17 +22,34 @@ struct model_row {
     uint64_t version = 0;
     size_t custom_size = 0;
     size_t index_size = 0; // of a content in the index; 0: a file, or no content
+    uint64_t tag = 0;
     friend bool operator==(const model_row &, const model_row &) = default;
 };
+using model_key = std::pair<std::string, std::string>;
 struct model {
-    std::map<std::pair<std::string, std::string>, model_row> rows;
+    std::map<model_key, model_row> rows;
+    std::map<model_key, std::pair<uint64_t, uint64_t>> tombstones; // version and tag
+    std::map<std::string, uint64_t> removed;                       // by bucket: the highest version removed for good
     std::set<uint64_t> garbage, pending_moves;
     uint64_t content_id_max = 0;
     std::map<std::string, std::pair<uint64_t, std::string>> documents;
     friend bool operator==(const model &, const model &) = default;
 };
 
-enum class change_kind : uint8_t { put, remove, remove_bucket, clear_garbage, placed, swap };
+enum class change_kind : uint8_t {
+    put,
+    remove,
+    remove_bucket,
+    bury,
+    move_in,
+    bury_moved,
+    move_out,
+    drop,
+    raise,
+    clear_garbage,
+    placed,
+    swap
+};
 enum class change_fate : uint8_t { asked, acknowledged, failed };
 
 struct model_change {
@@ -40,8 +58,10 @@ struct model_change {
     uint64_t content_id = 0;
     size_t custom_size = 0;
     size_t index_size = 0;
+    uint64_t version = 0; // move_in, bury_moved, raise
+    uint64_t tag = 0;     // put, bury; move_in, bury_moved: at the origin
     std::vector<uint64_t> ids;
-    uint64_t expected = 0; // swap: replaces this version by the next one
+    uint64_t expected = 0; // swap: replaces this version by the next one; move_out, drop: removes only this version
     std::string text;
     change_fate fate = change_fate::asked;
     error_code code = error_code::ok;
@@ -55,33 +75,102 @@ inline void discard_content(model &m, const model_row &row)
     m.pending_moves.erase(row.content_id);
 }
 
+// Of the row or tombstone that is there.
+inline std::pair<uint64_t, uint64_t> version_and_tag(const model &m, const model_key &key)
+{
+    auto row = m.rows.find(key);
+    if (row != m.rows.end())
+        return {row->second.version, row->second.tag};
+    auto tombstone = m.tombstones.find(key);
+    return tombstone != m.tombstones.end() ? tombstone->second : std::pair<uint64_t, uint64_t>{};
+}
+
+inline uint64_t next_version(const model &m, const model_key &key)
+{
+    auto removed = m.removed.find(key.first);
+    return std::max(version_and_tag(m, key).first, removed != m.removed.end() ? removed->second : 0) + 1;
+}
+
+inline void raise_removed(model &m, const std::string &bucket, uint64_t version)
+{
+    uint64_t &removed = m.removed[bucket];
+    removed = std::max(removed, version);
+}
+
+inline void erase_row(model &m, const model_key &key)
+{
+    auto found = m.rows.find(key);
+    if (found == m.rows.end())
+        return;
+    discard_content(m, found->second);
+    m.rows.erase(found);
+}
+
+inline void put_row(model &m, const model_change &c, uint64_t version, uint64_t tag)
+{
+    model_key key{c.bucket, c.name};
+    erase_row(m, key);
+    m.tombstones.erase(key);
+    m.rows[key] = {c.content_id, version, c.custom_size, c.index_size, tag};
+    if (c.content_id != 0 && c.index_size == 0)
+        m.pending_moves.insert(c.content_id);
+    m.content_id_max = std::max(m.content_id_max, c.content_id);
+}
+
+inline void bury(model &m, const model_key &key, uint64_t version, uint64_t tag)
+{
+    erase_row(m, key);
+    m.tombstones[key] = {version, tag};
+}
+
+// Where a moved copy gets its tag.
+inline constexpr uint64_t move_epoch = 9;
+
+inline void apply_to_name(model &m, const model_change &c)
+{
+    model_key key{c.bucket, c.name};
+    auto [version, tag] = version_and_tag(m, key);
+    bool is_newer = c.version > version || (c.version == version && c.tag > tag);
+    switch (c.kind) {
+    case change_kind::put: put_row(m, c, next_version(m, key), c.tag); return;
+    case change_kind::bury: bury(m, key, next_version(m, key), c.tag); return;
+    case change_kind::move_in:
+        if (is_newer)
+            put_row(m, c, c.version, move_epoch);
+        return;
+    case change_kind::bury_moved:
+        if (is_newer)
+            bury(m, key, c.version, move_epoch);
+        return;
+    case change_kind::remove:
+        if (m.rows.contains(key))
+            raise_removed(m, c.bucket, version);
+        erase_row(m, key);
+        return;
+    case change_kind::move_out:
+        if (version == c.expected)
+            erase_row(m, key);
+        return;
+    case change_kind::drop:
+        if (version == c.expected && m.tombstones.erase(key) > 0)
+            raise_removed(m, c.bucket, version);
+        return;
+    default: return;
+    }
+}
+
 inline void apply(model &m, const model_change &c)
 {
-    auto key = std::make_pair(c.bucket, c.name);
     switch (c.kind) {
-    case change_kind::put: {
-        model_row &row = m.rows[key];
-        discard_content(m, row);
-        row = {c.content_id, row.version + 1, c.custom_size, c.index_size};
-        if (c.content_id != 0 && c.index_size == 0)
-            m.pending_moves.insert(c.content_id);
-        m.content_id_max = std::max(m.content_id_max, c.content_id);
-        return;
-    }
-    case change_kind::remove: {
-        auto found = m.rows.find(key);
-        if (found == m.rows.end())
-            return;
-        discard_content(m, found->second);
-        m.rows.erase(found);
-        return;
-    }
     case change_kind::remove_bucket:
         for (auto at = m.rows.lower_bound({c.bucket, ""}); at != m.rows.end() && at->first.first == c.bucket;) {
             discard_content(m, at->second);
             at = m.rows.erase(at);
         }
+        std::erase_if(m.tombstones, [&](const auto &tombstone) { return tombstone.first.first == c.bucket; });
+        m.removed.erase(c.bucket);
         return;
+    case change_kind::raise: raise_removed(m, c.bucket, c.version); return;
     case change_kind::clear_garbage:
         for (uint64_t id : c.ids)
             m.garbage.erase(id);
@@ -96,6 +185,7 @@ inline void apply(model &m, const model_change &c)
             document = {c.expected + 1, c.text};
         return;
     }
+    default: apply_to_name(m, c); return;
     }
 }
 
@@ -161,13 +251,17 @@ inline model read_all()
     uint64_t read_bytes = 0;
     for (const char *bucket : {"a", "b"}) {
         read_rows_seen.clear();
-        index_page(e, bucket, "", "", 1000, on_read_rows, nullptr);
+        index_page_all(e, bucket, "", "", 1000, on_read_rows, nullptr);
         wait_answers(1);
         for (const index_row &row : read_rows_seen) {
+            if (row.is_tombstone) {
+                m.tombstones[{row.bucket, row.name}] = {row.version, row.tag};
+                continue;
+            }
             check(row.custom == std::string(row.custom.size(), static_cast<char>('a' + row.content_id % 26)));
             check(row.content.empty());
             read_bytes += row.size;
-            m.rows[{row.bucket, row.name}] = {row.content_id, row.version, row.custom.size(), row.in_index ? row.size : 0};
+            m.rows[{row.bucket, row.name}] = {row.content_id, row.version, row.custom.size(), row.in_index ? row.size : 0, row.tag};
         }
     }
     for (const auto &[key, row] : m.rows) {
@@ -186,12 +280,14 @@ inline model read_all()
     wait_answers(1);
     m.pending_moves = read_ids_seen;
     m.content_id_max = index_content_id_max(e);
+    m.removed = std::map<std::string, uint64_t>(index_removed(e).begin(), index_removed(e).end());
     check(index_object_count(e) == m.rows.size());
     uint64_t counted = 0;
     for (const auto &[bucket, usage] : index_bucket_usage(e))
         counted += usage.objects;
     check(counted == m.rows.size());
     check(index_byte_count(e) == read_bytes);
+    check(index_tombstone_count(e) == m.tombstones.size());
     for (const char *name : {"cluster", "node"}) {
         std::pair<uint64_t, std::string> document;
         meta_read(e, name, on_read_document, &document);

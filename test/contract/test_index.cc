@@ -68,8 +68,12 @@ static void overwrite_counts_versions_and_makes_garbage(void **)
     test_eq(index_object_count(*world->e), 1u);
     expect_content_ids(index_garbage, {1, 2});
     expect_content_ids(index_pending_moves, {3});
-    // A new object starts at version 1.
+    // No version is given twice, also after a removal, and whichever name of the bucket was removed.
     test_ok(commit(put_of("b", "n", 4)));
+    test_eq(seen->changes[0].row.version, 3u);
+    test_ok(commit(put_of("b", "other", 5)));
+    test_eq(seen->changes[0].row.version, 3u);
+    test_ok(commit(put_of("c", "n", 6)));
     test_eq(seen->changes[0].row.version, 1u);
 }
 
@@ -317,7 +321,7 @@ static void changes_complete_in_order_and_see_each_other(void **)
     test_eq(seen->changes[2].before.content_id, 2u);
     test_eq_enum(seen->errs[3].code, error_code::object_not_found);
     test_ok(seen->errs[4]);
-    test_eq(seen->changes[4].row.version, 1u);
+    test_eq(seen->changes[4].row.version, 3u);
     test_eq(index_object_count(*world->e), 1u);
     expect_content_ids(index_garbage, {1, 2});
 }

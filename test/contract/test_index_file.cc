@@ -126,7 +126,7 @@ static void version_1_is_upgraded(void **)
     expect_version_1_content();
     reopen(); // once
     expect_version_1_content();
-    test_eq(ask_sql(database(), "PRAGMA user_version"), 4);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 5);
     test_ok(commit(put_content("b", "o", 10, "new")));
     test_eq(seen->changes[0].row.version, 4u);
     expect_content("o", "new");
@@ -160,7 +160,7 @@ static void files_of_version_2_get_their_sums(void **)
     run_sql(database(), version_1);
     run_sql(database(), version_2);
     world_begin(true);
-    test_eq(ask_sql(database(), "PRAGMA user_version"), 4);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 5);
     expect_usage({{"b", {4, 113}}});
     expect_content("r", "abc");
     expect_unsummed({5, 6}); // neither the empty object nor the content in the index
@@ -397,7 +397,7 @@ static void newer_format_is_refused(void **)
     test_eq_enum(open_again(dir, detail).code, error_code::newer_version);
     test_has_text(detail, dir + "/node.db");
     test_has_text(detail, "version 7");
-    test_has_text(detail, "version 4");
+    test_has_text(detail, "version 5");
 }
 
 static void foreign_database_is_refused(void **)

@@ -61,6 +61,35 @@ static void change_done(model_change &c, error err)
 static void on_change(void *arg, error err, index_change &) { change_done(*static_cast<model_change *>(arg), err); }
 static void on_done(void *arg, error err) { change_done(*static_cast<model_change *>(arg), err); }
 
+static void choose_content(model_change &c)
+{
+    rng &random = current->random;
+    c.content_id = rng_below(random, 6) == 0 ? 0 : current->next_content_id++;
+    constexpr size_t sizes[] = {0, 10, 300, 3'000, 9'000, 30'000};
+    c.custom_size = sizes[rng_below(random, 6)];
+    if (c.content_id != 0 && rng_below(random, 2) == 0)
+        c.index_size = std::max<size_t>(1, sizes[rng_below(random, 6)]);
+}
+
+// What happens to objects while they move. Versions and tags are near those that are here.
+static void choose_move(const model &m, model_change &c)
+{
+    constexpr change_kind kinds[] = {change_kind::bury, change_kind::move_in, change_kind::move_in, change_kind::bury_moved,
+        change_kind::move_out, change_kind::drop, change_kind::raise};
+    rng &random = current->random;
+    c.kind = kinds[rng_below(random, 7)];
+    auto [version, tag] = version_and_tag(m, {c.bucket, c.name});
+    c.version = version + rng_below(random, 3);
+    c.version -= c.version > 1 ? 1 : 0;
+    c.tag = tag + rng_below(random, 3);
+    c.tag -= c.tag > 0 ? 1 : 0;
+    c.expected = rng_below(random, 4) == 0 ? version + 1 : version;
+    if (c.kind == change_kind::move_in)
+        choose_content(c);
+    if ((c.kind == change_kind::move_in || c.kind == change_kind::bury_moved || c.kind == change_kind::raise) && c.version == 0)
+        c.version = 1;
+}
+
 static model_change any_change(const model &m, uint64_t kinds)
 {
     rng &random = current->random;
@@ -70,11 +99,8 @@ static model_change any_change(const model &m, uint64_t kinds)
     uint64_t kind = rng_below(random, kinds);
     if (kind < 8) {
         c.kind = change_kind::put;
-        c.content_id = rng_below(random, 6) == 0 ? 0 : current->next_content_id++;
-        constexpr size_t sizes[] = {0, 10, 300, 3'000, 9'000, 30'000};
-        c.custom_size = sizes[rng_below(random, 6)];
-        if (c.content_id != 0 && rng_below(random, 2) == 0)
-            c.index_size = std::max<size_t>(1, sizes[rng_below(random, 6)]);
+        c.tag = rng_below(random, 3);
+        choose_content(c);
     } else if (kind < 11) {
         c.kind = change_kind::remove;
     } else if (kind < 13) {
@@ -89,39 +115,59 @@ static model_change any_change(const model &m, uint64_t kinds)
             if (rng_below(random, 3) != 0)
                 c.ids.push_back(id);
         }
-    } else {
+    } else if (kind == 15) {
         c.kind = change_kind::remove_bucket;
         c.bucket = "b";
+    } else {
+        choose_move(m, c);
     }
     return c;
+}
+
+static index_change index_change_of(const model_change &c)
+{
+    index_change change;
+    index_row &row = change.row;
+    row.bucket = c.bucket;
+    row.name = c.name;
+    row.tag = c.tag;
+    row.version = c.version;
+    row.content_id = c.content_id;
+    row.custom = std::string(c.custom_size, static_cast<char>('a' + c.content_id % 26));
+    row.in_index = c.index_size > 0;
+    row.size = c.index_size;
+    row.content = content_of(c.content_id, c.index_size);
+    bool is_moved_in = c.kind == change_kind::move_in || c.kind == change_kind::bury_moved;
+    if (is_moved_in) {
+        change.what = index_change::kind::put_moved;
+        change.origin_tag = c.tag;
+        row.tag = move_epoch;
+        row.is_tombstone = c.kind == change_kind::bury_moved;
+    }
+    bool is_removal = c.kind == change_kind::remove || c.kind == change_kind::bury || c.kind == change_kind::move_out;
+    if (is_removal)
+        change.what = index_change::kind::remove;
+    change.leaves_tombstone = c.kind == change_kind::bury;
+    change.is_moved = c.kind == change_kind::move_out;
+    if (c.kind == change_kind::remove_bucket)
+        change.what = index_change::kind::remove_bucket;
+    if (c.kind == change_kind::raise)
+        change.what = index_change::kind::raise_removed;
+    if (c.kind == change_kind::drop)
+        change.what = index_change::kind::drop_tombstone;
+    change.has_expected = c.kind == change_kind::move_out || c.kind == change_kind::drop;
+    change.expected_version = c.expected;
+    return change;
 }
 
 static void start_change(model_change &c)
 {
     env &e = *world->e;
-    index_change change;
-    change.row.bucket = c.bucket;
-    change.row.name = c.name;
     switch (c.kind) {
-    case change_kind::put:
-        change.row.content_id = c.content_id;
-        change.row.custom = std::string(c.custom_size, static_cast<char>('a' + c.content_id % 26));
-        change.row.in_index = c.index_size > 0;
-        change.row.size = c.index_size;
-        change.row.content = content_of(c.content_id, c.index_size);
-        index_commit(e, change, on_change, &c);
-        return;
-    case change_kind::remove:
-        change.what = index_change::kind::remove;
-        index_commit(e, change, on_change, &c);
-        return;
-    case change_kind::remove_bucket:
-        change.what = index_change::kind::remove_bucket;
-        index_commit(e, change, on_change, &c);
-        return;
     case change_kind::clear_garbage: index_garbage_clear(e, c.ids, on_done, &c); return;
     case change_kind::placed: index_placed(e, c.ids, on_done, &c); return;
     case change_kind::swap: meta_swap(e, c.name, c.expected, c.expected + 1, c.text, on_done, &c); return;
+    default: index_commit(e, index_change_of(c), on_change, &c); return;
     }
 }
 
@@ -131,7 +177,7 @@ static void do_group()
     model guess = current->acknowledged;
     std::vector<model_change> group(1 + rng_below(current->random, 5));
     for (model_change &c : group) {
-        c = any_change(guess, 16);
+        c = any_change(guess, 22);
         apply(guess, c);
     }
     for (model_change &c : group)

@@ -169,14 +169,6 @@ static error memory_make_dir(memory_world &w, const memory_task &t)
     return no_error;
 }
 
-static void memory_discard_content(memory_image &image, const index_row &row)
-{
-    if (row.content_id == 0 || row.in_index)
-        return;
-    image.garbage.insert(row.content_id);
-    image.pending_moves.erase(row.content_id);
-}
-
 bool memory_check(disk_file &file, const std::string &data, uint64_t offset)
 {
     if (!file.is_guarded)
@@ -192,67 +184,6 @@ bool memory_check(disk_file &file, const std::string &data, uint64_t offset)
     if (!is_sound && file.on_damage != nullptr)
         file.on_damage(file.damage_arg, begin);
     return is_sound;
-}
-
-static index_row memory_without_content(const index_row &row)
-{
-    index_row copy = row;
-    copy.content.clear();
-    copy.sums.clear();
-    return copy;
-}
-
-static error memory_change_index(memory_image &image, index_change &change)
-{
-    auto key = std::make_pair(change.row.bucket, change.row.name);
-    auto found = image.rows.find(key);
-    switch (change.what) {
-    case index_change::kind::put: {
-        index_row row = change.row;
-        bool is_new_content = true;
-        if (found != image.rows.end()) {
-            change.before = memory_without_content(found->second);
-            is_new_content = change.before.content_id != row.content_id || change.before.in_index != row.in_index;
-            if (is_new_content)
-                memory_discard_content(image, found->second);
-            else
-                row.content = found->second.content;
-            if (!is_new_content)
-                row.sums = found->second.sums;
-        }
-        change.row.version = change.before.version + 1;
-        row.version = change.row.version;
-        image.rows[key] = row;
-        if (is_new_content && row.content_id != 0 && !row.in_index)
-            image.pending_moves.insert(row.content_id);
-        image.content_id_max = std::max(image.content_id_max, row.content_id);
-        break;
-    }
-    case index_change::kind::remove:
-        if (found == image.rows.end())
-            return make_error(error_code::object_not_found);
-        change.before = memory_without_content(found->second);
-        memory_discard_content(image, found->second);
-        image.rows.erase(found);
-        break;
-    case index_change::kind::remove_bucket:
-        for (auto at = image.rows.lower_bound({change.row.bucket, ""}); at != image.rows.end() && at->first.first == change.row.bucket;) {
-            memory_discard_content(image, at->second);
-            at = image.rows.erase(at);
-        }
-        break;
-    }
-    return no_error;
-}
-
-static void memory_page_index(const memory_image &image, memory_task &t)
-{
-    for (auto at = image.rows.lower_bound({t.path, ""}); at != image.rows.end() && at->first.first == t.path; ++at) {
-        if (t.rows.size() == t.size)
-            break;
-        if (at->first.second.starts_with(t.path_to) && (t.after.empty() || at->first.second > t.after))
-            t.rows.push_back(memory_without_content(at->second));
-    }
 }
 
 error memory_execute(memory_world &w, memory_task &t)
@@ -307,16 +238,10 @@ error memory_execute(memory_world &w, memory_task &t)
             t.names.push_back(name.first);
         return no_error;
     }
-    case memory_op::index_get: {
-        auto found = image.rows.find({t.path, t.path_to});
-        if (found == image.rows.end())
-            return make_error(error_code::object_not_found);
-        if (found->second.in_index && found->second.content.size() != found->second.size)
-            return make_error(error_code::corrupt);
-        t.rows.push_back(found->second);
-        return no_error;
-    }
-    case memory_op::index_page: memory_page_index(image, t); return no_error;
+    case memory_op::index_get:
+    case memory_op::index_lookup: return memory_get_row(image, t);
+    case memory_op::index_page:
+    case memory_op::index_page_all: memory_page_index(image, t); return no_error;
     case memory_op::index_change: return memory_change_index(image, t.change);
     case memory_op::index_garbage: t.ids.assign(image.garbage.begin(), image.garbage.end()); return no_error;
     case memory_op::index_pending_moves: t.ids.assign(image.pending_moves.begin(), image.pending_moves.end()); return no_error;

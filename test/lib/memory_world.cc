@@ -196,22 +196,29 @@ const disk_port memory_disk = {
         },
 };
 
+template <memory_op op>
+static void memory_start_get(env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg)
+{
+    memory_task &t = memory_add_path(e, op, bucket, arg);
+    t.path_to = name;
+    t.on_rows = on_rows;
+}
+
+template <memory_op op> static void memory_start_page(
+    env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg)
+{
+    memory_task &t = memory_add_path(e, op, bucket, arg);
+    t.path_to = prefix;
+    t.after = after;
+    t.size = count;
+    t.on_rows = on_rows;
+}
+
 const index_port memory_index = {
-    .get =
-        [](env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg) {
-            memory_task &t = memory_add_path(e, memory_op::index_get, bucket, arg);
-            t.path_to = name;
-            t.on_rows = on_rows;
-        },
-    .page =
-        [](env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows,
-            void *arg) {
-            memory_task &t = memory_add_path(e, memory_op::index_page, bucket, arg);
-            t.path_to = prefix;
-            t.after = after;
-            t.size = count;
-            t.on_rows = on_rows;
-        },
+    .get = memory_start_get<memory_op::index_get>,
+    .page = memory_start_page<memory_op::index_page>,
+    .lookup = memory_start_get<memory_op::index_lookup>,
+    .page_all = memory_start_page<memory_op::index_page_all>,
     .change =
         [](env &e, index_change change, index_on_change on_change, void *arg) {
             memory_task &t = memory_add_path(e, memory_op::index_change, change.row.bucket, arg);
@@ -267,6 +274,8 @@ const index_port memory_index = {
         }
         return w.usage;
     },
+    .removed = [](env &e) -> const index_removed_map & { return memory_of(e).now.removed; },
+    .tombstone_count = [](env &e) { return static_cast<uint64_t>(memory_of(e).now.tombstones.size()); },
 };
 
 const meta_port memory_meta = {

@@ -38,6 +38,8 @@ enum class memory_op : uint8_t {
     list,
     index_get,
     index_page,
+    index_lookup,
+    index_page_all,
     index_change,
     index_garbage,
     index_garbage_clear,
@@ -66,6 +68,8 @@ inline constexpr const char *memory_op_names[] = {
     "list",
     "index_get",
     "index_page",
+    "index_lookup",
+    "index_page_all",
     "index_change",
     "index_garbage",
     "index_garbage_clear",
@@ -124,6 +128,8 @@ struct memory_image {
     uint64_t next_node = 2;
     std::vector<memory_name_change> unsynced; // in order; their directories' synced_names do not contain them yet
     std::map<std::pair<std::string, std::string>, index_row> rows;
+    std::map<std::pair<std::string, std::string>, index_row> tombstones;
+    index_removed_map removed;
     std::set<uint64_t> garbage, pending_moves;
     std::map<uint64_t, std::pair<std::string, std::string>> unsummed; // bucket and name of the object that had the content
     uint64_t content_id_max = 0;
@@ -236,6 +242,11 @@ error memory_execute(memory_world &w, memory_task &t);
 error memory_execute_ledger(memory_world &w, memory_task &t);
 // A task that is executed later.
 memory_task &memory_add(memory_world &w, memory_op op, void *arg);
+// memory_index.cc: what the index does in memory_execute.
+error memory_get_row(const memory_image &image, memory_task &t);
+void memory_page_index(const memory_image &image, memory_task &t);
+error memory_change_index(memory_image &image, index_change &change);
+index_row memory_without_content(const index_row &row);
 
 // Renames t.path to t.path_to at once, for a test that acts behind the store's back.
 error memory_rename(memory_world &w, const memory_task &t);

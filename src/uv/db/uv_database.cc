@@ -22,6 +22,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "uv/db/uv_removed.h"
 #include "uv/db/uv_schema.h"
 #include "uv/db/uv_usage.h"
 
@@ -57,6 +58,7 @@ struct uv_database {
     uv_lane reader;
     uv_totals totals;
     index_usage_map usage; // of the buckets that have objects
+    index_removed_map removed;
 };
 
 static error run_plain(uv_connection &connection, uv_sql which)
@@ -148,6 +150,7 @@ static error run_transaction(uv_lane &lane, bool with_growth)
     uv_connection &connection = lane.connection;
     connection.totals = lane.database->totals; // the loop changes it only between batches
     uv_usage_begin(connection, lane.database->usage);
+    uv_removed_begin(connection, lane.database->removed);
     error err = run_plain(connection, uv_sql::begin);
     if (err)
         return err;
@@ -167,6 +170,8 @@ static error run_transaction(uv_lane &lane, bool with_growth)
         err = write_totals(connection);
     if (!err)
         err = uv_usage_write(connection);
+    if (!err)
+        err = uv_removed_write(connection);
     if (!err && grows)
         err = take_room(*lane.database, connection);
     if (!err)
@@ -240,6 +245,7 @@ static void finish_batch(uv_job *job)
     if (lane.is_writer && !err) {
         lane.database->totals = lane.connection.totals;
         uv_usage_apply(lane.connection, lane.database->usage);
+        uv_removed_apply(lane.connection, lane.database->removed);
     }
     if (failure)
         LOG(error, "index", "operations=%zu code=%s errno=%d msg=\"commit failed: %s\"", finished.size(), error_code_name(failure.code),
@@ -263,6 +269,7 @@ void uv_database_write(uv_world &w, uv_operation &op) { queue_operation(w.databa
 void uv_database_read(uv_world &w, uv_operation &op) { queue_operation(w.database->reader, op); }
 const uv_totals &uv_database_totals(const uv_world &w) { return w.database->totals; }
 const index_usage_map &uv_database_usage(const uv_world &w) { return w.database->usage; }
+const index_removed_map &uv_database_removed(const uv_world &w) { return w.database->removed; }
 
 bool uv_database_is_busy(const uv_world &w) { return w.database != nullptr && (w.database->writer.running || w.database->reader.running); }
 
@@ -418,6 +425,8 @@ static error open_database(uv_database &d, const std::string &data_dir, std::str
         err = read_totals(d.writer.connection, d.totals);
     if (!err)
         err = uv_usage_read(d.writer.connection, d.totals, d.usage);
+    if (!err)
+        err = uv_removed_read(d.writer.connection, d.totals, d.removed);
     if (err && out_detail.empty()) {
         out_detail = "cannot open " + path + ": " + error_text(err);
         if (err.sys != 0)

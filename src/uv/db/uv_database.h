@@ -32,8 +32,11 @@ enum class uv_sql : uint8_t {
     page_count, // of the database, as the current transaction leaves it
     object_get,
     object_get_content, // also reads the bytes of an in_index content, or the sums of a file
+    object_lookup,      // likewise, or a tombstone
     object_page,        // up to an upper bound
     object_page_to_end,
+    object_page_all, // likewise, with tombstones
+    object_page_all_to_end,
     object_put,
     object_remove,
     bucket_garbage,
@@ -51,6 +54,14 @@ enum class uv_sql : uint8_t {
     sums_add,
     sums_remove,
     bucket_sums,
+    tombstone_count,
+    tombstone_get,
+    tombstone_put,
+    tombstone_remove,
+    bucket_tombstones,
+    removed_list,
+    removed_write,
+    removed_remove,
     unsummed_list,
     unsummed_remove,
     meta_read,
@@ -72,7 +83,8 @@ enum class uv_sql : uint8_t {
 struct uv_totals {
     uint64_t objects = 0;
     uint64_t content_id_max = 0;
-    uint64_t bytes = 0; // the sum over all buckets; not stored
+    uint64_t bytes = 0;      // the sum over all buckets; not stored
+    uint64_t tombstones = 0; // not stored
 };
 
 struct uv_connection {
@@ -82,6 +94,8 @@ struct uv_connection {
     uv_totals totals;
     index_usage_map usage;                         // of the buckets that it has changed
     const index_usage_map *usage_before = nullptr; // of all buckets; the loop changes it only between batches
+    index_removed_map removed;                     // of the buckets whose removed_max it has changed; 0: none any more
+    const index_removed_map *removed_before = nullptr;
 };
 
 // Base of an operation. The derived struct contains it as `op` and sets `owner` to itself.
@@ -100,6 +114,7 @@ void uv_database_write(uv_world &w, uv_operation &op);
 void uv_database_read(uv_world &w, uv_operation &op);
 const uv_totals &uv_database_totals(const uv_world &w);
 const index_usage_map &uv_database_usage(const uv_world &w);
+const index_removed_map &uv_database_removed(const uv_world &w);
 
 // Statements: prepare once, bind, step, reset.
 sqlite3_stmt *uv_sql_start(uv_connection &connection, uv_sql which, error &out_err);

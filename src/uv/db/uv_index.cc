@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// uv/db/uv_index.cc: implements port/index.h on the node's database.
+// uv/db/uv_index.cc: implements port/index.h on the node's database: its reads, and the queueing of changes.
 //
-// Knows    uv_database.h. A batch runs in the order of the calls, so that each change sees the ones before it.
+// Knows    uv_database.h, uv_index_change.h. A batch runs in the order of the calls, so that each change sees the ones before it.
 // Fails    object_not_found; any error of SQLite (uv_sql_error) fails the whole batch.
 #include <algorithm>
 
 #include "base/check.h"
-#include "uv/db/uv_database.h"
-#include "uv/db/uv_usage.h"
+#include "uv/db/uv_index_change.h"
 
 namespace etlnode {
 
@@ -58,19 +57,8 @@ static index_row read_row(sqlite3_stmt *s)
     row.custom = uv_sql_bytes(s, 9);
     row.parts = uv_sql_bytes(s, 10);
     row.in_index = uv_sql_number(s, 11) != 0;
+    row.tag = uv_sql_number(s, 12);
     return row;
-}
-
-// Eight bytes each, in little-endian order.
-static std::string sums_bytes(const std::vector<uint64_t> &sums)
-{
-    std::string bytes;
-    bytes.reserve(sums.size() * 8);
-    for (uint64_t sum : sums) {
-        for (unsigned shift = 0; shift < 64; shift += 8)
-            bytes.push_back(static_cast<char>(sum >> shift));
-    }
-    return bytes;
 }
 
 // Bytes after the last whole sum count as one more sum, so that a truncated list never looks valid.
@@ -84,35 +72,37 @@ static std::vector<uint64_t> parse_sums(std::string_view bytes)
 
 // Reads.
 
-static error get_row(
-    uv_connection &connection, const std::string &bucket, const std::string &name, bool with_content, index_row &out_row, bool &out_found)
+error uv_index_get_row(
+    uv_connection &connection, const std::string &bucket, const std::string &name, uv_sql which, index_row &out_row, bool &out_found)
 {
     error err;
     out_found = false;
     out_row = {};
-    sqlite3_stmt *s = uv_sql_start(connection, with_content ? uv_sql::object_get_content : uv_sql::object_get, err);
+    sqlite3_stmt *s = uv_sql_start(connection, which, err);
     if (s == nullptr)
         return err;
     uv_sql_bind(s, 1, bucket);
     uv_sql_bind(s, 2, name);
     if (uv_sql_step(connection, s, err)) {
         out_row = read_row(s);
+        bool with_content = which != uv_sql::object_get;
+        out_row.is_tombstone = with_content && uv_sql_number(s, 13) != 0;
         if (with_content && out_row.in_index)
-            out_row.content = uv_sql_bytes(s, 12);
+            out_row.content = uv_sql_bytes(s, 14);
         else if (with_content)
-            out_row.sums = parse_sums(uv_sql_bytes(s, 12));
+            out_row.sums = parse_sums(uv_sql_bytes(s, 14));
         out_found = true;
     }
     uv_sql_end(s);
     return err;
 }
 
-static error run_get(uv_operation &op, uv_connection &connection)
+static error get_with_content(uv_operation &op, uv_connection &connection, uv_sql which)
 {
     index_operation &o = operation_of(op);
     index_row row;
     bool found = false;
-    error err = get_row(connection, o.bucket, o.name, true, row, found);
+    error err = uv_index_get_row(connection, o.bucket, o.name, which, row, found);
     if (!err && !found)
         op.err = make_error(error_code::object_not_found);
     else if (!err && row.in_index && row.content.size() != row.size)
@@ -122,6 +112,9 @@ static error run_get(uv_operation &op, uv_connection &connection)
     return err;
 }
 
+static error run_get(uv_operation &op, uv_connection &connection) { return get_with_content(op, connection, uv_sql::object_get_content); }
+static error run_lookup(uv_operation &op, uv_connection &connection) { return get_with_content(op, connection, uv_sql::object_lookup); }
+
 static void rows_done(uv_operation &op)
 {
     index_operation &o = operation_of(op);
@@ -129,13 +122,24 @@ static void rows_done(uv_operation &op)
     delete &o;
 }
 
-static void get(env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg)
+static void start_get(env &e, error (*run)(uv_operation &, uv_connection &), const std::string &bucket, const std::string &name,
+    index_on_rows on_rows, void *arg)
 {
-    index_operation *o = make_operation(run_get, rows_done, arg);
+    index_operation *o = make_operation(run, rows_done, arg);
     o->bucket = bucket;
     o->name = name;
     o->on_rows = on_rows;
     uv_database_read(uv_world_of(e), o->op);
+}
+
+static void get(env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg)
+{
+    start_get(e, run_get, bucket, name, on_rows, arg);
+}
+
+static void lookup(env &e, const std::string &bucket, const std::string &name, index_on_rows on_rows, void *arg)
+{
+    start_get(e, run_lookup, bucket, name, on_rows, arg);
 }
 
 // The smallest text greater than everything that starts with `prefix`; empty if there is none.
@@ -148,14 +152,16 @@ static std::string after_prefix(std::string prefix)
     return prefix;
 }
 
-static error run_page(uv_operation &op, uv_connection &connection)
+static error read_page(uv_operation &op, uv_connection &connection, bool with_tombstones)
 {
     index_operation &o = operation_of(op);
     error err;
     // Use a single lower bound, so that the search starts there. The smallest name greater than `after` is `after` and a zero byte.
     std::string from = o.after.empty() ? o.name : std::max(o.name, o.after + '\0');
     std::string to = after_prefix(o.name);
-    sqlite3_stmt *s = uv_sql_start(connection, to.empty() ? uv_sql::object_page_to_end : uv_sql::object_page, err);
+    uv_sql bounded = with_tombstones ? uv_sql::object_page_all : uv_sql::object_page;
+    uv_sql to_end = with_tombstones ? uv_sql::object_page_all_to_end : uv_sql::object_page_to_end;
+    sqlite3_stmt *s = uv_sql_start(connection, to.empty() ? to_end : bounded, err);
     if (s == nullptr)
         return err;
     uv_sql_bind(s, 1, o.bucket);
@@ -163,24 +169,41 @@ static error run_page(uv_operation &op, uv_connection &connection)
     if (!to.empty())
         uv_sql_bind(s, 3, to);
     uv_sql_bind(s, 4, uint64_t{o.count});
-    while (uv_sql_step(connection, s, err))
+    while (uv_sql_step(connection, s, err)) {
         o.rows.push_back(read_row(s));
+        o.rows.back().is_tombstone = with_tombstones && uv_sql_number(s, 13) != 0;
+    }
     uv_sql_end(s);
     if (err)
         o.rows.clear();
     return err;
 }
 
-static void page(
-    env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg)
+static error run_page(uv_operation &op, uv_connection &connection) { return read_page(op, connection, false); }
+static error run_page_all(uv_operation &op, uv_connection &connection) { return read_page(op, connection, true); }
+
+static void start_page(env &e, error (*run)(uv_operation &, uv_connection &), const std::string &bucket, const std::string &prefix,
+    const std::string &after, size_t count, index_on_rows on_rows, void *arg)
 {
-    index_operation *o = make_operation(run_page, rows_done, arg);
+    index_operation *o = make_operation(run, rows_done, arg);
     o->bucket = bucket;
     o->name = prefix;
     o->after = after;
     o->count = count;
     o->on_rows = on_rows;
     uv_database_read(uv_world_of(e), o->op);
+}
+
+static void page(
+    env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg)
+{
+    start_page(e, run_page, bucket, prefix, after, count, on_rows, arg);
+}
+
+static void page_all(
+    env &e, const std::string &bucket, const std::string &prefix, const std::string &after, size_t count, index_on_rows on_rows, void *arg)
+{
+    start_page(e, run_page_all, bucket, prefix, after, count, on_rows, arg);
 }
 
 static error run_unsummed(uv_operation &op, uv_connection &connection)
@@ -261,139 +284,9 @@ static void pending_moves(env &e, index_on_garbage on_pending_moves, void *arg)
 
 // Writes.
 
-static error write_content_id(uv_connection &connection, uv_sql which, uint64_t content_id)
-{
-    if (content_id == 0)
-        return no_error; // an empty object has no file
-    error err;
-    sqlite3_stmt *s = uv_sql_start(connection, which, err);
-    if (s == nullptr)
-        return err;
-    uv_sql_bind(s, 1, content_id);
-    (void)uv_sql_step(connection, s, err);
-    uv_sql_end(s);
-    return err;
-}
-
-static error discard_content(uv_connection &connection, const index_row &row)
-{
-    if (row.in_index)
-        return write_content_id(connection, uv_sql::content_remove, row.content_id);
-    error err;
-    for (uv_sql which : {uv_sql::garbage_add, uv_sql::pending_moves_remove, uv_sql::sums_remove}) {
-        if (!err)
-            err = write_content_id(connection, which, row.content_id);
-    }
-    return err;
-}
-
-static error add_bytes(uv_connection &connection, uv_sql which, uint64_t content_id, std::string_view bytes)
-{
-    error err;
-    sqlite3_stmt *s = uv_sql_start(connection, which, err);
-    if (s == nullptr)
-        return err;
-    uv_sql_bind(s, 1, content_id);
-    uv_sql_bind(s, 2, bytes);
-    (void)uv_sql_step(connection, s, err);
-    uv_sql_end(s);
-    return err;
-}
-
-static error add_content(uv_connection &connection, const index_row &row)
-{
-    if (row.in_index)
-        return add_bytes(connection, uv_sql::content_add, row.content_id, row.content);
-    error err = write_content_id(connection, uv_sql::pending_moves_add, row.content_id);
-    if (!err && !row.sums.empty())
-        err = add_bytes(connection, uv_sql::sums_add, row.content_id, sums_bytes(row.sums));
-    return err;
-}
-
-static error put_row(uv_connection &connection, index_change &change)
-{
-    bool found = false;
-    error err = get_row(connection, change.row.bucket, change.row.name, false, change.before, found);
-    if (err)
-        return err;
-    index_row &row = change.row;
-    row.version = change.before.version + 1;
-    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::object_put, err);
-    if (s == nullptr)
-        return err;
-    uv_sql_bind(s, 1, row.bucket);
-    uv_sql_bind(s, 2, row.name);
-    uv_sql_bind(s, 3, row.content_id);
-    uv_sql_bind(s, 4, row.size);
-    uv_sql_bind(s, 5, row.version);
-    uv_sql_bind(s, 6, row.checksum);
-    uv_sql_bind(s, 7, row.changed_ns);
-    uv_sql_bind(s, 8, row.content_type);
-    uv_sql_bind(s, 9, row.etag);
-    uv_sql_bind(s, 10, row.custom);
-    uv_sql_bind(s, 11, row.parts);
-    uv_sql_bind(s, 12, uint64_t{row.in_index});
-    (void)uv_sql_step(connection, s, err);
-    uv_sql_end(s);
-    // Otherwise only the metadata changes.
-    bool is_new_content = !found || change.before.content_id != row.content_id || change.before.in_index != row.in_index;
-    if (!err && is_new_content)
-        err = discard_content(connection, change.before);
-    if (!err && is_new_content)
-        err = add_content(connection, row);
-    uv_usage_change(connection, row.bucket, found ? &change.before : nullptr, &row);
-    connection.totals.content_id_max = std::max(connection.totals.content_id_max, row.content_id);
-    return err;
-}
-
-static error remove_row(uv_connection &connection, index_change &change, error &out_outcome)
-{
-    bool found = false;
-    error err = get_row(connection, change.row.bucket, change.row.name, false, change.before, found);
-    if (err)
-        return err;
-    if (!found) {
-        out_outcome = make_error(error_code::object_not_found);
-        return no_error;
-    }
-    sqlite3_stmt *s = uv_sql_start(connection, uv_sql::object_remove, err);
-    if (s == nullptr)
-        return err;
-    uv_sql_bind(s, 1, change.row.bucket);
-    uv_sql_bind(s, 2, change.row.name);
-    (void)uv_sql_step(connection, s, err);
-    uv_sql_end(s);
-    uv_usage_change(connection, change.row.bucket, &change.before, nullptr);
-    return err ? err : discard_content(connection, change.before);
-}
-
-static error remove_bucket(uv_connection &connection, const std::string &bucket)
-{
-    error err;
-    for (uv_sql which :
-        {uv_sql::bucket_garbage, uv_sql::bucket_pending_moves, uv_sql::bucket_sums, uv_sql::bucket_contents, uv_sql::bucket_remove}) {
-        sqlite3_stmt *s = uv_sql_start(connection, which, err);
-        if (s == nullptr)
-            return err;
-        uv_sql_bind(s, 1, bucket);
-        (void)uv_sql_step(connection, s, err);
-        uv_sql_end(s);
-        if (err)
-            return err;
-    }
-    uv_usage_remove_bucket(connection, bucket);
-    return no_error;
-}
-
 static error run_change(uv_operation &op, uv_connection &connection)
 {
-    index_change &change = operation_of(op).change;
-    switch (change.what) {
-    case index_change::kind::put: return put_row(connection, change);
-    case index_change::kind::remove: return remove_row(connection, change, op.err);
-    case index_change::kind::remove_bucket: return remove_bucket(connection, change.row.bucket);
-    }
-    return no_error;
+    return uv_index_run_change(connection, operation_of(op).change, op.err);
 }
 
 static void change(env &e, index_change wanted, index_on_change on_change, void *arg)
@@ -406,7 +299,7 @@ static void change(env &e, index_change wanted, index_on_change on_change, void 
             delete &finished;
         },
         arg);
-    o->op.needs_room = wanted.what == index_change::kind::put;
+    o->op.needs_room = wanted.what == index_change::kind::put || wanted.what == index_change::kind::put_moved;
     o->change = std::move(wanted);
     o->on_change = on_change;
     uv_database_write(uv_world_of(e), o->op);
@@ -422,13 +315,7 @@ static void done_with_error(uv_operation &op)
 
 static error run_sums_add(uv_operation &op, uv_connection &connection)
 {
-    const index_row &wanted = operation_of(op).change.row;
-    index_row row;
-    bool found = false;
-    error err = get_row(connection, wanted.bucket, wanted.name, false, row, found);
-    if (!err && found && row.content_id == wanted.content_id && !row.in_index && !wanted.sums.empty())
-        err = add_bytes(connection, uv_sql::sums_add, wanted.content_id, sums_bytes(wanted.sums));
-    return err ? err : write_content_id(connection, uv_sql::unsummed_remove, wanted.content_id);
+    return uv_index_add_sums(connection, operation_of(op).change.row);
 }
 
 static void sums_add(env &e, index_row row, index_on_done on_done, void *arg)
@@ -444,7 +331,7 @@ static error remove_content_ids(uv_operation &op, uv_connection &connection, uv_
 {
     error err;
     for (uint64_t content_id : operation_of(op).content_ids) {
-        err = write_content_id(connection, which, content_id);
+        err = uv_index_write_id(connection, which, content_id);
         if (err)
             break;
     }
@@ -479,6 +366,8 @@ static void placed(env &e, std::vector<uint64_t> content_ids, index_on_done on_d
     start_removal(e, run_placed, content_ids, on_done, arg);
 }
 
+static const index_removed_map &removed(env &e) { return uv_database_removed(uv_world_of(e)); }
+static uint64_t tombstone_count(env &e) { return uv_database_totals(uv_world_of(e)).tombstones; }
 static uint64_t object_count(env &e) { return uv_database_totals(uv_world_of(e)).objects; }
 static uint64_t content_id_max(env &e) { return uv_database_totals(uv_world_of(e)).content_id_max; }
 static uint64_t byte_count(env &e) { return uv_database_totals(uv_world_of(e)).bytes; }
@@ -487,6 +376,8 @@ static const index_usage_map &bucket_usage(env &e) { return uv_database_usage(uv
 const index_port uv_index_port = {
     .get = get,
     .page = page,
+    .lookup = lookup,
+    .page_all = page_all,
     .change = change,
     .garbage = garbage,
     .garbage_clear = garbage_clear,
@@ -498,6 +389,8 @@ const index_port uv_index_port = {
     .content_id_max = content_id_max,
     .byte_count = byte_count,
     .bucket_usage = bucket_usage,
+    .removed = removed,
+    .tombstone_count = tombstone_count,
 };
 
 } // namespace etlnode

@@ -9,7 +9,7 @@
 
 namespace etlnode {
 
-static constexpr int schema_version = 4;
+static constexpr int schema_version = 5;
 
 // What jobs have done on this target (port/ledger.h).
 #define JOB_TABLES                                                                                                                        \
@@ -24,7 +24,8 @@ static constexpr int schema_version = 4;
 static constexpr const char *schema =
     "CREATE TABLE objects(bucket BLOB NOT NULL, name BLOB NOT NULL, content_id INTEGER NOT NULL, size INTEGER NOT NULL,"
     " version INTEGER NOT NULL, checksum INTEGER NOT NULL, changed_ns INTEGER NOT NULL, content_type BLOB NOT NULL, etag BLOB NOT NULL,"
-    " custom BLOB NOT NULL, parts BLOB NOT NULL, in_index INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
+    " custom BLOB NOT NULL, parts BLOB NOT NULL, in_index INTEGER NOT NULL DEFAULT 0, tag INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
     "CREATE TABLE contents(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE garbage(content_id INTEGER PRIMARY KEY);"
     "CREATE TABLE unplaced(content_id INTEGER PRIMARY KEY);"
@@ -33,8 +34,10 @@ static constexpr const char *schema =
     "INSERT INTO totals VALUES(1, 0, 0);"
     "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
-    "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;" JOB_TABLES
-    "PRAGMA user_version = 4;";
+    "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE tombstones(bucket BLOB NOT NULL, name BLOB NOT NULL, version INTEGER NOT NULL, tag INTEGER NOT NULL,"
+    " PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
+    "CREATE TABLE removed(bucket BLOB PRIMARY KEY, version_max INTEGER NOT NULL) WITHOUT ROWID;" JOB_TABLES "PRAGMA user_version = 5;";
 
 // Version 1 stored no contents.
 static constexpr const char *upgrade_1 = "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
@@ -52,6 +55,14 @@ static constexpr const char
 static constexpr const char *upgrade_3 =
     "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO buckets SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket;" JOB_TABLES "PRAGMA user_version = 4;";
+
+// Version 4 knew neither epochs of placement nor tombstones. Its rows may be of any epoch.
+static constexpr const char
+    *upgrade_4 = "ALTER TABLE objects ADD COLUMN tag INTEGER NOT NULL DEFAULT 0;"
+                 "CREATE TABLE tombstones(bucket BLOB NOT NULL, name BLOB NOT NULL, version INTEGER NOT NULL, tag INTEGER NOT NULL,"
+                 " PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
+                 "CREATE TABLE removed(bucket BLOB PRIMARY KEY, version_max INTEGER NOT NULL) WITHOUT ROWID;"
+                 "PRAGMA user_version = 5;";
 
 static error refuse(error err, std::string &out_detail, std::string detail)
 {
@@ -100,6 +111,8 @@ error uv_schema_upgrade(sqlite3 *db, int64_t version)
         err = run_as_one(db, upgrade_2);
     if (!err && version <= 3)
         err = run_as_one(db, upgrade_3);
+    if (!err && version <= 4)
+        err = run_as_one(db, upgrade_4);
     return err;
 }
 

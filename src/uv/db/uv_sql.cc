@@ -9,7 +9,12 @@
 
 namespace etlnode {
 
-#define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
+#define OBJECT_COLUMNS "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index, tag"
+// As OBJECT_COLUMNS, and a flag that these are tombstones.
+#define TOMBSTONE_COLUMNS "bucket, name, 0, 0, version, 0, 0, x'', x'', x'', x'', 0, tag, 1"
+#define CONTENT_OF_ROW                                                                                    \
+    "CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)" \
+    " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
 
 #define JOB_COLUMNS "id, kind, state, epoch, pass, cursor_bucket, cursor_name, done, skipped, failed, bytes, started_ns, ended_ns, error"
 
@@ -25,12 +30,16 @@ static constexpr const char *sql_text[] = {
     "PRAGMA page_count",
     ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name = ?2"),
     // Use one statement: between two of them, a commit could remove the content.
-    ("SELECT " OBJECT_COLUMNS ", CASE WHEN in_index THEN (SELECT bytes FROM contents WHERE contents.content_id = objects.content_id)"
-     " ELSE (SELECT bytes FROM sums WHERE sums.content_id = objects.content_id) END"
-     " FROM objects WHERE bucket = ?1 AND name = ?2"),
+    ("SELECT " OBJECT_COLUMNS ", 0, " CONTENT_OF_ROW " FROM objects WHERE bucket = ?1 AND name = ?2"),
+    ("SELECT " OBJECT_COLUMNS ", 0, " CONTENT_OF_ROW " FROM objects WHERE bucket = ?1 AND name = ?2"
+     " UNION ALL SELECT " TOMBSTONE_COLUMNS ", x'' FROM tombstones WHERE bucket = ?1 AND name = ?2"),
     ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY name LIMIT ?4"),
     ("SELECT " OBJECT_COLUMNS " FROM objects WHERE bucket = ?1 AND name >= ?2 ORDER BY name LIMIT ?4"),
-    ("REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"),
+    ("SELECT " OBJECT_COLUMNS ", 0 FROM objects WHERE bucket = ?1 AND name >= ?2 AND name < ?3"
+     " UNION ALL SELECT " TOMBSTONE_COLUMNS " FROM tombstones WHERE bucket = ?1 AND name >= ?2 AND name < ?3 ORDER BY 2 LIMIT ?4"),
+    ("SELECT " OBJECT_COLUMNS ", 0 FROM objects WHERE bucket = ?1 AND name >= ?2"
+     " UNION ALL SELECT " TOMBSTONE_COLUMNS " FROM tombstones WHERE bucket = ?1 AND name >= ?2 ORDER BY 2 LIMIT ?4"),
+    ("REPLACE INTO objects(" OBJECT_COLUMNS ") VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"),
     "DELETE FROM objects WHERE bucket = ?1 AND name = ?2",
     "INSERT OR IGNORE INTO garbage SELECT content_id FROM objects WHERE bucket = ?1 AND content_id <> 0 AND NOT in_index",
     "DELETE FROM unplaced WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1)",
@@ -47,6 +56,14 @@ static constexpr const char *sql_text[] = {
     "REPLACE INTO sums VALUES(?1, ?2)",
     "DELETE FROM sums WHERE content_id = ?1",
     "DELETE FROM sums WHERE content_id IN (SELECT content_id FROM objects WHERE bucket = ?1 AND NOT in_index)",
+    "SELECT count(*) FROM tombstones",
+    "SELECT version, tag FROM tombstones WHERE bucket = ?1 AND name = ?2",
+    "REPLACE INTO tombstones VALUES(?1, ?2, ?3, ?4)",
+    "DELETE FROM tombstones WHERE bucket = ?1 AND name = ?2",
+    "DELETE FROM tombstones WHERE bucket = ?1",
+    "SELECT bucket, version_max FROM removed",
+    "REPLACE INTO removed VALUES(?1, ?2)",
+    "DELETE FROM removed WHERE bucket = ?1",
     ("SELECT u.content_id, u.bucket, u.name, o.size, o.version, o.checksum FROM unsummed u LEFT JOIN objects o ON o.bucket = u.bucket AND"
      " o.name = u.name AND o.content_id = u.content_id AND NOT o.in_index WHERE u.content_id > ?1 ORDER BY u.content_id LIMIT ?2"),
     "DELETE FROM unsummed WHERE content_id = ?1",

@@ -5,6 +5,7 @@
 //   start          put_start
 //   write N        put_write of N bytes                 commit     put_commit; "commit N" with N last bytes
 //   commit wrong   put_commit with another checksum     abort      put_abort
+//   hold           put_hold                             release    put_release
 //   fail OP CODE   the next operation OP fails          run        until nothing is left to do
 //   defer OP       OP is done when nothing else is left to do
 //   step N         N steps of the world (an operation takes one step to execute and one to complete)
@@ -23,6 +24,7 @@ struct scenario {
     fixture f;
     put *p = nullptr;
     answer written, committed;
+    int ready = 0;
 };
 
 static memory_op op_of(const std::string &name)
@@ -48,6 +50,11 @@ static void do_call(scenario &c, const std::string &call)
         size_t size = words.size() > 1 ? static_cast<size_t>(std::atoi(words[1].c_str())) : 0;
         std::fill_n(put_buffer(*c.p).begin(), size, 'x');
         put_commit(*c.p, size, words.back() == "wrong", 1, on_row_answer, &c.committed);
+    } else if (words[0] == "hold") {
+        put_hold(
+            *c.p, [](void *arg) { ++*static_cast<int *>(arg); }, &c.ready);
+    } else if (words[0] == "release") {
+        put_release(*c.p);
     } else if (words[0] == "abort") {
         put_abort(*c.p);
     } else if (words[0] == "fail") {
@@ -76,6 +83,7 @@ static std::string run_scenario(const std::string &given)
         do_call(c, call);
     std::string out = golden_trace_end("put");
     out += c.written.count > 0 ? std::string("written: ") + error_code_name(c.written.err.code) + "\n" : "";
+    out += c.ready > 0 ? "ready: " + std::to_string(c.ready) + "\n" : "";
     out += c.committed.count > 0 ? std::string("committed: ") + error_code_name(c.committed.err.code) + "\n" : "";
     close_world(c.f);
     return out;

@@ -93,6 +93,11 @@ struct transfer_world {
     std::vector<std::string> outcomes;
     std::vector<std::string> reasons;
     std::vector<error> uploads;
+    // A gate before each commit, if has_gate: it lets rows pass that are handed over at once unless must_ask, and keeps the others waiting.
+    bool has_gate = false, must_ask = false;
+    put_on_leave on_leave = nullptr;
+    void *leave_owner = nullptr;
+    size_t asked = 0;
 };
 
 inline const char *const world_etl = "JGHEoo89gg";
@@ -114,6 +119,18 @@ inline void world_on_put(void *arg, error err, uint64_t)
     w.uploads.push_back(err);
 }
 
+inline bool world_must_ask(void *arg, std::string_view, std::string_view) { return static_cast<transfer_world *>(arg)->must_ask; }
+
+inline void world_ask(void *arg, const std::string &, const std::string &, uint64_t, put_on_leave on_leave, void *owner)
+{
+    auto &w = *static_cast<transfer_world *>(arg);
+    w.asked++;
+    w.on_leave = on_leave;
+    w.leave_owner = owner;
+}
+
+inline put_gate world_gate(const transfer_world &w) { return w.has_gate ? put_gate{world_must_ask, world_ask} : put_gate{}; }
+
 inline void world_on_kept(void *arg, const transfer_report &report)
 {
     exchange &x = *static_cast<exchange *>(arg);
@@ -133,6 +150,7 @@ inline sink world_sink(transfer_world &w, std::string name)
     options.on_end = world_on_put;
     options.arg = &w;
     w.puts++;
+    options.gate = world_gate(w);
     return sink_put(w.world->e, *w.objects, std::move(options));
 }
 
@@ -163,6 +181,7 @@ inline void world_on_request(void *arg, exchange &x)
         options.is_bucket_there = world_has_bucket;
         options.on_end = world_on_put;
         options.arg = &w;
+        options.gate = world_gate(w);
         std::string_view sum = http_head_get(head, "X-Sum");
         options.has_expected_checksum = text_parse_hex_u64(sum, options.expected_checksum);
         w.puts++;
