@@ -11,7 +11,7 @@ import time
 
 from common import request, until
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 5
 COLUMNS = "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
 
@@ -52,7 +52,7 @@ def fill(bench, bucket, names, content, has_content=lambda name: False):
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
         database.execute("BEGIN")
-        number = database.execute("SELECT content_id_max FROM totals").fetchone()[0]
+        number = database.execute("SELECT content_id_max FROM buckets WHERE bucket = x''").fetchone()[0]
         known = {row[0] for row in database.execute("SELECT name FROM objects WHERE bucket = ?", (bucket.encode(),))}
         now = time.time_ns()
 
@@ -71,7 +71,7 @@ def fill(bench, bucket, names, content, has_content=lambda name: False):
 
         database.executemany(f"INSERT INTO objects({COLUMNS}) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows())
         database.executemany("INSERT INTO contents(content_id, bytes) VALUES(?, ?)", ((one, content) for one in with_content))
-        database.execute("UPDATE totals SET objects = (SELECT count(*) FROM objects), content_id_max = ?", (number,))
+        database.execute("UPDATE buckets SET objects = (SELECT count(*) FROM objects), content_id_max = ? WHERE bucket = x''", (number,))
         database.execute("COMMIT")
     finally:
         database.close()

@@ -37,13 +37,16 @@ inline int64_t ask_sql(const std::string &path, const char *sql)
     return number;
 }
 
-// Makes version 4 of the present one: without tombstones and tags.
-inline constexpr const char
-    *back_to_version_4 = "DROP TABLE tombstones; DROP TABLE removed; ALTER TABLE objects DROP COLUMN tag; PRAGMA user_version = 4;";
+// Makes version 4 of the present one: without tombstones and tags, and with a table of totals.
+#define BACK_TO_VERSION_4                                                                                                   \
+    "DROP TABLE tombstones; DROP TABLE removed; ALTER TABLE objects DROP COLUMN tag;"                                       \
+    "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);" \
+    "INSERT INTO totals SELECT 1, objects, content_id_max FROM buckets WHERE bucket = x'';"                                 \
+    "DELETE FROM buckets WHERE bucket = x''; ALTER TABLE buckets DROP COLUMN content_id_max;"
+inline constexpr const char *back_to_version_4 = BACK_TO_VERSION_4 "PRAGMA user_version = 4;";
 
 // Makes version 3: also without sums of buckets and jobs.
-inline constexpr const char *back_to_version_3 = "DROP TABLE buckets; DROP TABLE jobs; DROP TABLE job_ahead; DROP TABLE job_failures;"
-                                                 "DROP TABLE tombstones; DROP TABLE removed; ALTER TABLE objects DROP COLUMN tag;"
-                                                 "PRAGMA user_version = 3;";
+inline constexpr const char *back_to_version_3 = BACK_TO_VERSION_4
+    "DROP TABLE buckets; DROP TABLE jobs; DROP TABLE job_ahead; DROP TABLE job_failures; PRAGMA user_version = 3;";
 
 } // namespace etlnode

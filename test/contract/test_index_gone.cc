@@ -23,6 +23,47 @@ static void rows_of_version_4_may_be_of_any_epoch(void **)
     test_eq(index_removed_max(*world->e, "b"), 2u);
 }
 
+// They are a row of the table of buckets now, and go on from there.
+static void totals_of_version_4_are_kept(void **)
+{
+    for (uint64_t id : {uint64_t{5}, uint64_t{9}})
+        test_ok(commit(put_of("b", "n" + std::to_string(id), id)));
+    test_ok(commit(remove_of("b", "n9")));
+    world_end();
+    run_sql(database(), back_to_version_4);
+    test_eq(ask_sql(database(), "SELECT count(*) FROM buckets"), 1);
+    for (int start = 0; start < 2; start++) {
+        world_begin(true);
+        test_eq(index_object_count(*world->e), 1u);
+        test_eq(index_content_id_max(*world->e), 9u);
+        expect_usage({{"b", {1, 50}}});
+        world_end();
+        test_eq(ask_sql(database(), "SELECT count(*) FROM sqlite_schema WHERE name = 'totals'"), 0);
+    }
+    world_begin(true);
+    test_ok(commit(put_of("c", "n", 12)));
+    reopen();
+    test_eq(index_object_count(*world->e), 2u);
+    test_eq(index_content_id_max(*world->e), 12u);
+    expect_usage({{"b", {1, 50}}, {"c", {1, 120}}});
+}
+
+// Without the highest id, new contents would take the ids of others.
+static void a_database_without_totals_is_refused(void **)
+{
+    test_ok(commit(put_of("b", "n", 1)));
+    world_end();
+    run_sql(database(), back_to_version_4);
+    run_sql(database(), "DELETE FROM totals");
+    std::string detail;
+    env *e = nullptr;
+    test_eq_enum(uv_env_make(world_options(true), &e, detail).code, error_code::corrupt);
+    test_has_text(detail, "the database lacks its totals");
+    run_sql(database(), "INSERT INTO buckets VALUES(x'', 1, 0, 1)");
+    world_begin(true);
+    test_ok(get("b", "n"));
+}
+
 // An upgrade that fails leaves version 4, which the former program can use.
 static void an_upgrade_of_version_4_that_fails_changes_nothing(void **)
 {
@@ -86,6 +127,8 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_of_version_4_may_be_of_any_epoch, setup, teardown),
+        cmocka_unit_test_setup_teardown(totals_of_version_4_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_database_without_totals_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_upgrade_of_version_4_that_fails_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_known_of_the_gone_survives_reopening, setup, teardown),
         cmocka_unit_test_setup_teardown(a_damaged_floor_is_an_error, setup, teardown),

@@ -99,7 +99,7 @@ def of_content(data_dir):
         garbage = [content_id for (content_id,) in db.execute("SELECT content_id FROM garbage")]
         unplaced = [content_id for (content_id,) in db.execute("SELECT content_id FROM unplaced")]
         objects = db.execute("SELECT count(*) FROM objects").fetchone()[0]
-        counted = db.execute("SELECT objects FROM totals").fetchone()[0]
+        counted = db.execute("SELECT objects FROM buckets WHERE bucket = x''").fetchone()[0]
     db.close()
     wrong = [f"{data_dir}/tmp/{name} is left" for name in os.listdir(data_dir + "/tmp")]
     files = {int(os.path.basename(path), 16) for path in glob.glob(data_dir + "/objects/*/*")}

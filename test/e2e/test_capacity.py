@@ -78,7 +78,7 @@ def case_sums_follow_every_change():
         path = os.path.join(c.dir, target.name, "node.db")
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             rows = db.execute("SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket").fetchall()
-            assert sorted(rows) == sorted(db.execute("SELECT bucket, objects, bytes FROM buckets").fetchall()), rows
+            assert sorted(rows) == sorted(db.execute("SELECT bucket, objects, bytes FROM buckets WHERE bucket <> x''").fetchall()), rows
     assert c.run("etlctl", "bucket", "rm", "sums", "--yes").returncode == 0
     gone = c.run("etlctl", "du", "sums", check=False)
     assert gone.returncode == 3 and b"does not exist" in gone.stderr, gone

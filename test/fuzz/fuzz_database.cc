@@ -90,7 +90,7 @@ static const std::string &fresh_database()
     // The content ids 1 and 2 have been assigned.
     sqlite3 *db = nullptr;
     FUZZ_CHECK(sqlite3_open((folder + "/node.db").c_str(), &db) == SQLITE_OK);
-    FUZZ_CHECK(sqlite3_exec(db, "UPDATE totals SET content_id_max = 2", nullptr, nullptr, nullptr) == SQLITE_OK);
+    FUZZ_CHECK(sqlite3_exec(db, "UPDATE buckets SET content_id_max = 2 WHERE bucket = x''", nullptr, nullptr, nullptr) == SQLITE_OK);
     FUZZ_CHECK(sqlite3_close(db) == SQLITE_OK);
     bytes = read_file(folder + "/node.db");
     FUZZ_CHECK(!bytes.empty());
@@ -180,12 +180,12 @@ static std::vector<key> keys_in(const std::string &path, facts &out_facts)
         }
     }
     sqlite3_finalize(statement);
-    out_facts.totals_are_numbers = holds(db,
-        "SELECT count(*) FROM totals WHERE typeof(objects) = 'integer' AND objects >= 0 AND typeof(content_id_max) = 'integer'"
-        " AND content_id_max BETWEEN 0 AND 4611686018427387904");
-    out_facts.ids_fit = holds(db,
-        "SELECT count(*) FROM totals WHERE content_id_max >= 2 AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM objects)"
-        " AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM contents)");
+    out_facts.totals_are_numbers = holds(db, "SELECT count(*) FROM buckets WHERE bucket = x'' AND typeof(objects) = 'integer' AND objects "
+                                             ">= 0 AND typeof(content_id_max) = 'integer'"
+                                             " AND content_id_max BETWEEN 0 AND 4611686018427387904");
+    out_facts.ids_fit = holds(db, "SELECT count(*) FROM buckets WHERE bucket = x'' AND content_id_max >= 2 AND content_id_max >= (SELECT "
+                                  "ifnull(max(content_id), 0) FROM objects)"
+                                  " AND content_id_max >= (SELECT ifnull(max(content_id), 0) FROM contents)");
     sqlite3_close(db);
     return keys;
 }

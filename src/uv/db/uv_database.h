@@ -79,7 +79,7 @@ enum class uv_sql : uint8_t {
     count,
 };
 
-// Kept in the database, so that opening it does not require reading every row.
+// Kept in the database, in a row of the table of buckets, so that opening it does not require reading every row.
 struct uv_totals {
     uint64_t objects = 0;
     uint64_t content_id_max = 0;

@@ -30,11 +30,12 @@ static constexpr const char *schema =
     "CREATE TABLE garbage(content_id INTEGER PRIMARY KEY);"
     "CREATE TABLE unplaced(content_id INTEGER PRIMARY KEY);"
     "CREATE TABLE meta(name BLOB PRIMARY KEY, version INTEGER NOT NULL, text BLOB NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);"
-    "INSERT INTO totals VALUES(1, 0, 0);"
     "CREATE TABLE sums(content_id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
     "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
-    "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    // The row of the empty name is about all buckets. It is in this table, because a commit writes whole pages and changes both.
+    "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " content_id_max INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    "INSERT INTO buckets(bucket, objects, bytes) VALUES(x'', 0, 0);"
     "CREATE TABLE tombstones(bucket BLOB NOT NULL, name BLOB NOT NULL, version INTEGER NOT NULL, tag INTEGER NOT NULL,"
     " PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
     "CREATE TABLE removed(bucket BLOB PRIMARY KEY, version_max INTEGER NOT NULL) WITHOUT ROWID;" JOB_TABLES "PRAGMA user_version = 5;";
@@ -56,12 +57,15 @@ static constexpr const char *upgrade_3 =
     "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO buckets SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket;" JOB_TABLES "PRAGMA user_version = 4;";
 
-// Version 4 knew neither epochs of placement nor tombstones. Its rows may be of any epoch.
+// Version 4 knew neither epochs of placement nor tombstones, and had a table of totals. Its rows may be of any epoch.
 static constexpr const char
     *upgrade_4 = "ALTER TABLE objects ADD COLUMN tag INTEGER NOT NULL DEFAULT 0;"
                  "CREATE TABLE tombstones(bucket BLOB NOT NULL, name BLOB NOT NULL, version INTEGER NOT NULL, tag INTEGER NOT NULL,"
                  " PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
                  "CREATE TABLE removed(bucket BLOB PRIMARY KEY, version_max INTEGER NOT NULL) WITHOUT ROWID;"
+                 "ALTER TABLE buckets ADD COLUMN content_id_max INTEGER NOT NULL DEFAULT 0;"
+                 "REPLACE INTO buckets SELECT x'', objects, 0, content_id_max FROM totals WHERE id = 1;"
+                 "DROP TABLE totals;"
                  "PRAGMA user_version = 5;";
 
 static error refuse(error err, std::string &out_detail, std::string detail)

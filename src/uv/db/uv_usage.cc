@@ -14,9 +14,10 @@
 namespace etlnode {
 
 static constexpr const char *recount = "BEGIN IMMEDIATE;"
-                                       "DELETE FROM buckets;"
-                                       "INSERT INTO buckets SELECT bucket, count(*), sum(size) FROM objects GROUP BY bucket;"
-                                       "UPDATE totals SET objects = (SELECT count(*) FROM objects);"
+                                       "DELETE FROM buckets WHERE bucket <> x'';"
+                                       "INSERT INTO buckets(bucket, objects, bytes)"
+                                       " SELECT bucket, count(*), sum(size) FROM objects WHERE bucket <> x'' GROUP BY bucket;"
+                                       "UPDATE buckets SET objects = (SELECT count(*) FROM objects WHERE bucket <> x'') WHERE bucket = x'';"
                                        "COMMIT;";
 
 // `out_is_sound`: the numbers are numbers, and together they are as many objects as the totals say.
@@ -52,7 +53,7 @@ error uv_usage_read(uv_connection &connection, uv_totals &totals, index_usage_ma
             (void)uv_sql_run_script(connection.db, "ROLLBACK");
         int64_t objects = 0;
         if (!err)
-            err = uv_sql_query_one(connection.db, "SELECT objects FROM totals WHERE id = 1", objects, nullptr);
+            err = uv_sql_query_one(connection.db, "SELECT objects FROM buckets WHERE bucket = x''", objects, nullptr);
         totals.objects = static_cast<uint64_t>(objects);
         if (!err)
             err = read_rows(connection, totals.objects, out_usage, is_sound);
