@@ -36,7 +36,7 @@ $(RELEASE)/build.ninja:
 	@meson setup $(RELEASE) --prefix=$(PREFIX) --buildtype=release -Doptimization=2 >/dev/null
 
 $(TESTED)/build.ninja:
-	@meson setup $(TESTED) -Db_sanitize=address,undefined -Doptimization=1 -Db_staticpic=false >/dev/null
+	@meson setup $(TESTED) -Db_sanitize=address,undefined -Doptimization=0 -Db_staticpic=false >/dev/null
 
 demo: all
 	@BUILD=$(RELEASE) bash src/demo/demo.sh

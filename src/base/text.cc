@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 namespace etlnode {
@@ -229,6 +230,15 @@ size_t text_utf8_size(std::string_view text)
 bool text_is_utf8(std::string_view text)
 {
     while (!text.empty()) {
+        // Most texts are ASCII: take eight bytes at a time.
+        uint64_t eight = 0;
+        if (text.size() >= sizeof eight) {
+            std::memcpy(&eight, text.data(), sizeof eight);
+            if ((eight & 0x8080808080808080) == 0) {
+                text.remove_prefix(sizeof eight);
+                continue;
+            }
+        }
         size_t size = text_utf8_size(text);
         if (size == 0)
             return false;

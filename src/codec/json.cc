@@ -334,6 +334,8 @@ static size_t character_size(std::string_view text)
 
 static std::string clean_text(std::string_view text)
 {
+    if (text_is_utf8(text) && text.find('\0') == text.npos)
+        return std::string(text);
     std::string out;
     out.reserve(text.size() + 8);
     while (!text.empty()) {

@@ -279,31 +279,41 @@ static io_result net_read_some(net_conn *c, void *buffer, size_t size)
     return {io_state::again, 0, no_error};
 }
 
-static io_result send_bytes(net_conn &c, std::string_view bytes)
+// Copies no more than the window takes: a sender may offer all of a large body each time.
+static io_result send_parts(net_conn &c, std::span<const iovec> parts, size_t size)
 {
     sim_way &way = sim_conn_way_out(c);
     CHECK(!way.fin_sent);
     if (c.rst_in)
         return conn_failed(c);
-    size_t count = std::min(some_of(sim_conn_world(c), bytes.size()), sim_conn_window_left(c));
+    size_t count = std::min(some_of(sim_conn_world(c), size), sim_conn_window_left(c));
     if (count == 0)
         return {io_state::again, 0, no_error};
-    way.flying.append(bytes.data(), count);
+    size_t left = count;
+    for (const iovec &part : parts) {
+        size_t taken = std::min(left, part.iov_len);
+        way.flying.append(static_cast<const char *>(part.iov_base), taken);
+        left -= taken;
+    }
     size_t piece = way.is_dripping ? 1 + count / 8 : count;
     for (size_t sent = 0; sent < count; sent += piece)
         sim_link_send(c.link, c.end, sim_segment::kind::data, std::min(piece, count - sent));
     return {io_state::done, count, no_error};
 }
 
+static io_result send_bytes(net_conn &c, std::string_view bytes)
+{
+    iovec part{const_cast<char *>(bytes.data()), bytes.size()};
+    return send_parts(c, {&part, 1}, bytes.size());
+}
+
 static io_result net_write_some(net_conn *c, std::span<const iovec> parts, bool)
 {
     CHECK(parts.size() <= 16);
-    std::string bytes;
+    size_t size = 0;
     for (const iovec &part : parts)
-        bytes.append(static_cast<const char *>(part.iov_base), part.iov_len);
-    if (bytes.empty())
-        return {io_state::done, 0, no_error};
-    return send_bytes(*c, bytes);
+        size += part.iov_len;
+    return size > 0 ? send_parts(*c, parts, size) : io_result{io_state::done, 0, no_error};
 }
 
 static io_result net_send_file_some(net_conn *c, disk_file *file, uint64_t offset, size_t size)

@@ -74,6 +74,19 @@ static void utf8_is_strict(void **)
     test_false(text_is_utf8("\xf4\x90\x80\x80")); // above U+10FFFF
     test_false(text_is_utf8("\xe4\xbd"));         // truncated
     test_false(text_is_utf8("\xff"));
+    // At each place among others.
+    for (size_t size = 1; size <= 24; size++) {
+        std::string text(size, 'a');
+        test_true(text_is_utf8(text));
+        for (size_t at = 0; at < size; at++) {
+            text[at] = '\x80';
+            test_false(text_is_utf8(text));
+            text[at] = '\0';
+            test_true(text_is_utf8(text));
+            text[at] = 'a';
+            test_true(text_is_utf8(text.substr(0, at) + "\xc3\xa9" + text.substr(at)));
+        }
+    }
 }
 
 static void nearest_finds_slips_only(void **)
