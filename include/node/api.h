@@ -29,7 +29,9 @@ inline constexpr std::string_view path_node_document = "/v1/node/document"; // t
 inline constexpr std::string_view path_node_status = "/v1/node/status";     // target: GET
 inline constexpr std::string_view path_node_etl = "/v1/node/etl";           // target: GET, GET /<id>, GET /<id>/start|gone|logs
 inline constexpr std::string_view path_node_bucket = "/v1/node/bucket"; // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
-inline constexpr std::string_view path_node_usage = "/v1/node/usage";   // target: GET: what its objects amount to
+inline constexpr std::string_view path_node_move = "/v1/node/move";     // target: PUT: objects from a former owner
+inline constexpr std::string_view path_node_move_end = "/v1/node/move-end"; // target: POST: a former owner has given all
+inline constexpr std::string_view path_node_usage = "/v1/node/usage";       // target: GET: what its objects amount to
 
 // Query names.
 inline constexpr std::string_view query_etl_id = "uuid";       // 2020
@@ -40,15 +42,16 @@ inline constexpr std::string_view query_etl_pipeline = "etl_pipeline";
 inline constexpr std::string_view query_object_to = "object_to"; // PUT: the destination of the result, as "ais/@#/BUCKET/OBJECT"
 inline constexpr std::string_view query_proxy_id = "pid";        // a request with both of these was redirected by a proxy
 inline constexpr std::string_view query_unix_ns = "utm";
+inline constexpr std::string_view query_placement = "plc"; // a target sent the request on: the epoch of placement in which it did
 
 // Every query name that AIStore's clients from 2020 to today send with object requests, and our own. None of them counts as a misspelling
 // of another one (source: AIStore api/apc/query.go).
 inline constexpr std::string_view query_names[] = {"uuid", "etl_name", "etl_args", "etl_pipeline", "etl_fqn", "etl_meta", "pid", "utm",
-    "provider", "namespace", "bck_to", "object_to", "props", "what", "name", "archpath", "archmime", "archregx", "archmode", "append_type",
-    "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom", "presence", "silent", "skip_vc",
-    "check_cached", "origurl", "owt", "dontaddremote", "dont_add_remote", "cii", "frc", "vpams", "keep_bck_md", "fltPresence", "etag",
-    "tid", "sid", "coloc", "bsumm_remote", "max_monolithic", "chunk_size", "num_workers", "size", "tgt", "url", "command", "version", "mpt",
-    "x", "u", "v"};
+    "plc", "provider", "namespace", "bck_to", "object_to", "props", "what", "name", "archpath", "archmime", "archregx", "archmode",
+    "append_type", "append_handle", "uploadId", "partNumber", "latest-ver", "synchronize", "set-new-custom", "presence", "silent",
+    "skip_vc", "check_cached", "origurl", "owt", "dontaddremote", "dont_add_remote", "cii", "frc", "vpams", "keep_bck_md", "fltPresence",
+    "etag", "tid", "sid", "coloc", "bsumm_remote", "max_monolithic", "chunk_size", "num_workers", "size", "tgt", "url", "command",
+    "version", "mpt", "x", "u", "v"};
 // Access inside archives, which this node does not support yet.
 inline constexpr std::string_view query_archive_names[] = {"archpath", "archregx", "archmode"};
 
@@ -64,6 +67,8 @@ inline constexpr std::string_view header_request_id = "X-Request-Id";
 inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secret";
 // Of a PUT by another target: how many milliseconds its body may pause beyond a client's
 inline constexpr std::string_view header_pause = "Etlnode-Pause";
+// Of a PUT /v1/node/move with one object as its body: the object's row as JSON
+inline constexpr std::string_view header_moved_row = "Etlnode-Row";
 // Of a PUT by another target: which cluster document the sender goes by (document_identity_print)
 inline constexpr std::string_view header_document = "Etlnode-Document";
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // in the answer to a start: one line for each warning

@@ -132,8 +132,8 @@ inline constexpr uint64_t space_poll_full_ms = 500;              // and how ofte
 inline constexpr uint64_t out_of_space_warning = 5;              // percentage points below --out-of-space from which a target warns
 inline constexpr size_t capacity_text_size_max = 256;            // bytes of a version or a machine's name in a registration
 inline constexpr uint64_t intra_call_timeout_ms = 10'000;
+inline constexpr size_t move_batch_size_max = 2 * mib;        // of objects that move to another target together
 inline constexpr size_t document_term_count_max = 64;         // proxy starts that a document remembers
-inline constexpr size_t document_departure_count_max = 64;    // removed targets that may come back
 inline constexpr size_t document_destroyed_count_max = 1'024; // destroyed buckets that a target may not have heard of yet
 inline constexpr size_t document_superseded_count_max = 64;   // documents that an operator gave up
 // Added to next_generation by a recovery, because the lost document may have started ETLs that no target has heard of.
@@ -145,6 +145,7 @@ inline constexpr size_t gather_url_count_max = 2 * target_count_max; // asked fo
 inline constexpr size_t stray_count_max = 64;                        // documents that seemed newer and have diverged
 inline constexpr size_t stranger_count_max = 64;           // targets of another cluster that the proxy remembers for `cluster show`
 inline constexpr uint64_t target_silent_ms = 10'000;       // a target without a heartbeat for this long is shown as silent
+inline constexpr uint64_t last_counts_pause_ms = 60'000;   // how often a proxy stores what its targets hold
 inline constexpr uint64_t join_pause_ms = 1'000;           // how long a target that is ready to join waits for another one
 inline constexpr uint64_t join_wait_max_ms = 10'000;       // so that targets that start together join together
 inline constexpr uint64_t target_lease_ms = 60'000;        // how long after its last accepted heartbeat was sent a target accepts writes
@@ -193,9 +194,9 @@ inline constexpr size_t document_small_size_max = 2 *
                                                   kib; // one node, bucket, term or the like, and the fields of an ETL other than its texts
 inline constexpr size_t document_etls_size_max = 40 * mib; // all ETLs together
 inline constexpr size_t document_size_max = document_etls_size_max +
-                                            document_small_size_max * (target_count_max + 1 + bucket_count_max + document_term_count_max +
-                                                                          document_departure_count_max + document_destroyed_count_max +
-                                                                          document_superseded_count_max + 1) +
+                                            document_small_size_max *
+                                                (target_count_max + 1 + bucket_count_max + document_term_count_max +
+                                                    document_destroyed_count_max + document_superseded_count_max + 1) +
                                             former_row_size_max * former_row_count_max + job_size_max * (job_running_max + job_kept_max);
 inline constexpr size_t etl_size_max = json_escaped_factor * (etl_pod_size_max + etl_init_size_max) + 6 * etl_error_text_max +
                                        document_small_size_max;
@@ -222,7 +223,6 @@ inline constexpr uint64_t etl_status_timeout_ms = 3'000; // for counters and sta
 inline constexpr uint64_t etl_logs_timeout_ms = 35'000;  // longer than one kubectl call
 inline constexpr uint64_t usage_timeout_ms = 60'000;     // for a walk of all targets through what a summary adds up
 inline constexpr uint64_t list_timeout_ms = 15'000;      // for one page of all targets
-inline constexpr uint64_t upload_settle_ms = 30'000;     // how long after a redirected upload the cluster does not count as empty
 inline constexpr unsigned refusals_logged_max = 20;      // log lines a second about requests answered with 503
 
 static_assert(register_back_off_max_ms > heartbeat_interval_ms);

@@ -379,4 +379,25 @@ bool text_equal_secret(std::string_view a, std::string_view b)
     return difference == 0;
 }
 
+bool text_parse_rate(std::string_view text, uint64_t &out_rate)
+{
+    if (text.ends_with("/s"))
+        text.remove_suffix(2);
+    size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    std::string_view unit = text.substr(digits);
+    static constexpr std::string_view letters = "KMG";
+    uint64_t factor = 1;
+    if (!unit.empty() && unit != "B") {
+        size_t at = letters.find(static_cast<char>(unit[0] & ~0x20));
+        std::string_view rest = unit.substr(1);
+        if (at == std::string_view::npos || !(rest.empty() || rest == "B" || rest == "iB" || rest == "i"))
+            return false;
+        factor = 1ull << (10 * (at + 1));
+    }
+    uint64_t number = 0;
+    bool is_good = text_parse_u64(text.substr(0, digits), number) && number > 0 && number <= UINT64_MAX / factor / 1024;
+    out_rate = number * factor;
+    return is_good;
+}
+
 } // namespace etlnode

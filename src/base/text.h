@@ -49,6 +49,8 @@ bool text_is_utf8(std::string_view text);                            // strict: 
 
 // "1 byte", "2 bytes".
 std::string text_bytes(uint64_t count);
+// Bytes a second, greater than 0: "50MiB", "50M", "50MiB/s", "1000000". Units are powers of 1024.
+bool text_parse_rate(std::string_view text, uint64_t &out_rate);
 // With a space in place of each control character (U+0000 to U+001F except tab and ends of line, U+007F to U+009F), for texts that
 // others wrote. Requires: UTF-8.
 // CR LF and CR become LF.

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "control/document.h"
+#include "control/placement_epochs.h"
 
 namespace etlnode {
 
@@ -39,7 +40,7 @@ bool document_destroy_bucket(cluster_document &document, std::string_view name, 
 
 void document_forget_destroyed(cluster_document &document, uint64_t held_version)
 {
-    if (!document.departures.empty())
+    if (!document_lost_disks(document).empty()) // they may return
         return;
     std::erase_if(document.destroyed, [held_version](const cluster_destroyed &one) { return one.version <= held_version; });
 }

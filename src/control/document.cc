@@ -213,17 +213,6 @@ static bool lineage_parse(const cJSON *tree, cluster_document &out_document)
             return false;
         out_document.terms.push_back(term);
     }
-    const cJSON *departures = json_get(tree, "departures");
-    if (departures != nullptr && read_array(tree, "departures", document_departure_count_max) == nullptr)
-        return false;
-    cJSON_ArrayForEach(item, departures)
-    {
-        cluster_departure departure;
-        if (!json_read_text(item, "id", node_id_size_max, departure.id) || !id_is_good(departure.id) ||
-            !json_read_u64(item, "placement", departure.placement) || !json_read_bool(item, "missed", departure.is_missed))
-            return false;
-        out_document.departures.push_back(std::move(departure));
-    }
     return true;
 }
 
@@ -267,7 +256,7 @@ static bool history_parse(const cJSON *tree, cluster_document &out_document)
     };
     return read_optional_u64(tree, "changed_ns", out_document.changed_ns) &&
            read_optional_u64(tree, "last_created_ns", out_document.last_created_ns) &&
-           read_optional_u64(tree, "losses", out_document.losses) &&
+           read_optional_u64(tree, "losses", out_document.losses) && out_document.losses <= UINT32_MAX &&
            read_optional_rows(tree, "destroyed", document_destroyed_count_max, read_destroyed) &&
            read_optional_rows(tree, "supersedes", document_superseded_count_max, read_superseded);
 }
@@ -291,7 +280,7 @@ error document_parse(std::string_view text, cluster_document &out_document)
         return make_error(error_code::corrupt, "cluster document: version, uuid, created or next_generation is missing or damaged");
     document.digest = document_digest(text);
     if (!lineage_parse(tree.get(), document))
-        return make_error(error_code::corrupt, "cluster document: terms or departures are damaged");
+        return make_error(error_code::corrupt, "cluster document: terms are damaged");
     if (!history_parse(tree.get(), document))
         return make_error(error_code::corrupt, "cluster document: changed_ns, last_created_ns, losses, destroyed or supersedes is damaged");
     if (!placement_parse(json_get(tree.get(), "placement"), document.placement))
@@ -396,16 +385,6 @@ static void lineage_print(cJSON *tree, const cluster_document &document)
             json_add_u64_text(one.get(), "first_version", term.first_version);
             json_add_u64_text(one.get(), "base_digest", term.base_digest);
             json_append(terms, std::move(one));
-        }
-    }
-    if (!document.departures.empty()) {
-        cJSON *departures = json_add_array(tree, "departures");
-        for (const cluster_departure &departure : document.departures) {
-            json_ptr one = json_object();
-            json_add_text(one.get(), "id", departure.id);
-            json_add_u64_text(one.get(), "placement", departure.placement);
-            json_add_bool(one.get(), "missed", departure.is_missed);
-            json_append(departures, std::move(one));
         }
     }
 }

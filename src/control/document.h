@@ -71,13 +71,6 @@ struct cluster_term {
     uint64_t base_digest = 0; // of the previous version
 };
 
-// A target that was removed. If it returns with its data, it may be placed again, provided that it missed no change.
-struct cluster_departure {
-    std::string id;
-    uint64_t placement = 0; // document_placement before the removal
-    bool is_missed = false; // something was written, deleted or destroyed since the removal
-};
-
 // A destroyed bucket. Only this record, or a new bucket of that name, makes a target remove objects: a document that merely lacks the
 // bucket may be an old one.
 struct cluster_destroyed {
@@ -97,11 +90,10 @@ struct document_identity {
 
 struct cluster_document {
     uint64_t version = 0;
-    uint64_t digest = 0;                       // of the parsed text; not in the JSON
-    std::vector<cluster_term> terms;           // the last document_term_count_max, in order
-    std::vector<cluster_departure> departures; // the last document_departure_count_max
-    std::string uuid;                          // of the cluster; never changes
-    std::string created;                       // "YYYY-MM-DD HH:MM:SS"
+    uint64_t digest = 0;             // of the parsed text; not in the JSON
+    std::vector<cluster_term> terms; // the last document_term_count_max, in order
+    std::string uuid;                // of the cluster; never changes
+    std::string created;             // "YYYY-MM-DD HH:MM:SS"
     uint64_t next_generation = 1;
     uint64_t changed_ns = 0;                   // when the proxy made this version; 0: unknown
     uint64_t last_created_ns = 0;              // the highest created_ns that a bucket ever had
@@ -136,6 +128,9 @@ cluster_node *document_find_node(cluster_document &document, std::string_view id
 cluster_bucket *document_find_bucket(cluster_document &document, std::string_view name);
 cluster_job *document_find_job(cluster_document &document, std::string_view id);
 const cluster_job *document_find_job(const cluster_document &document, std::string_view id);
+// The job that shows how objects move in one epoch of placement. The proxy begins and ends it with the epoch.
+inline constexpr const char *rebalance_kind = "rebalance";
+std::string rebalance_job_id(uint64_t epoch);
 // Forgets what ended long ago, and all but the last job_kept_max that ended. False: nothing was forgotten.
 bool document_prune_jobs(cluster_document &document, uint64_t now_ns);
 // Finds an ETL by id, or by metadata.name if exactly one ETL has it.
@@ -178,7 +173,7 @@ uint64_t document_stamp_bucket(cluster_document &document, uint64_t now_ns);
 // Removes the bucket, and records that. `version`: of the document without it. False: there is none.
 bool document_destroy_bucket(cluster_document &document, std::string_view name, uint64_t version);
 void document_record_destroyed(cluster_document &document, const cluster_bucket &bucket, uint64_t version);
-// Drops the records of versions that all targets hold. While a departed target may return, all are kept.
+// Drops the records of versions that all targets hold. While a departed target, or a lost disk, may return, all are kept.
 void document_forget_destroyed(cluster_document &document, uint64_t held_version);
 // What a target does with the objects of a bucket of its former document when it takes `next`.
 enum class bucket_fate : uint8_t {
@@ -190,19 +185,6 @@ bucket_fate document_bucket_fate(const cluster_document &next, const cluster_buc
 
 // --- lineage.cc
 
-// Changes if other targets are placed.
-uint64_t document_placement(const cluster_document &document);
-// Removes a target; false if there is none. A target that was placed leaves a departure behind.
-bool document_depart(cluster_document &document, std::string_view id);
-// Notes a change that removed targets have missed. False if that makes no difference.
-bool document_miss(cluster_document &document);
-bool document_needs_miss(const cluster_document &document);
-// Whether the target, which is or will be in the document, may be placed again. It must have left a departure and missed nothing, and its
-// return must restore the placement of that time.
-bool document_may_return(const cluster_document &document, const cluster_node &node);
-bool document_has_left(const cluster_document &document, std::string_view id);
-// Places the target again, and forgets its departure.
-void document_return(cluster_document &document, cluster_node &node);
 // A start that failed and never served is kept for inspection only. Its spec is kept only if it is small (failed_start_spec_max), because
 // it never runs and every copy of the document carries it.
 bool document_is_failed_start(const cluster_etl &etl);

@@ -16,6 +16,8 @@ static constexpr size_t word_size_max = 64;
 static constexpr size_t creator_size_max = 256;
 static constexpr size_t error_size_max = 1024;
 
+std::string rebalance_job_id(uint64_t epoch) { return "g" + std::to_string(epoch); }
+
 cluster_job *document_find_job(cluster_document &document, std::string_view id)
 {
     for (cluster_job &job : document.jobs) {

@@ -88,6 +88,8 @@ static void attempt(document_queue &q)
         end_running(q, err);
         return;
     }
+    if (q.amend != nullptr)
+        q.amend(q.arg, q.next);
     bool has_own_term = document_identify(q.next).tag != document_identify(q.current).tag; // a recovered document
     if (!q.has_term && !has_own_term) {
         if (q.tag == 0)

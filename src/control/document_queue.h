@@ -30,6 +30,8 @@ struct document_queue {
     void (*on_idle)(void *arg) = nullptr;   // called when nothing is under way any more; null: nobody wants to hear it
     // Null, or says whether the current document may be changed at all. Recoveries are not asked about.
     error (*may_change)(void *arg) = nullptr;
+    // Null, or adds what follows from a change, whatever made it.
+    void (*amend)(void *arg, cluster_document &next) = nullptr;
     void *arg = nullptr;
 
     std::deque<document_change> waiting;

@@ -73,18 +73,19 @@ static bool is_lost_row(const placed_disk &target) { return target.standing == p
 
 static bool has_lost(const former_epoch &epoch) { return std::any_of(epoch.targets.begin(), epoch.targets.end(), is_lost_row); }
 
-// Why the table in force cannot become a former one. `excepted`: a target that is lost now, which need not have told its disk. A return
-// is never refused for the number of epochs; otherwise a lost disk could prevent its own return for ever.
-static placement_refusal check_epoch(const cluster_document &document, std::string_view excepted, bool is_return)
+// Why the table in force cannot become a former one. `excepted`: a target that is lost now, which need not have told its disk. A loss and a
+// return are never refused for the number of epochs: nothing settles while a dead target is waited for, and a lost disk could prevent its
+// own return for ever.
+static placement_refusal check_epoch(const cluster_document &document, std::string_view excepted, bool is_urgent)
 {
     const cluster_placement &placement = document.placement;
     size_t unsettled = 0;
     for (const former_epoch &epoch : placement.former)
         unsettled += epoch.is_settled ? 0 : 1;
-    if (unsettled >= former_epoch_count_max && !is_return)
+    if (unsettled >= former_epoch_count_max && !is_urgent)
         return refusal("the targets were changed " + std::to_string(unsettled) +
                        " times and objects still move: wait until the rebalance has finished (etlctl cluster show), then try again");
-    if ((placement.former.size() - unsettled >= settled_epoch_count_max && !is_return) ||
+    if ((placement.former.size() - unsettled >= settled_epoch_count_max && !is_urgent) ||
         rows_of(placement) + document.nodes.size() > former_row_count_max)
         return refusal("too many disks are lost: give some of them up first (etlctl target forget), or bring them back");
     for (const cluster_node &node : document.nodes) {
@@ -116,7 +117,7 @@ void placement_begin(cluster_document &document)
 {
     if (document.placement.epoch > 0)
         return;
-    document.placement = {.epoch = 1, .settled = 1, .losses = 0, .former = {}};
+    document.placement = {.epoch = 1, .settled = 1, .former = {}};
     for (cluster_node &node : document.nodes) {
         if (node.is_target && !cluster_node_is_placed(node))
             node.want = node_want::maintenance; // what it holds may be old: a person decides
@@ -142,6 +143,16 @@ placement_refusal placement_join(cluster_document &document, std::span<const std
     begin_epoch(document);
     for (const std::string &id : ids)
         put_in(*find_target(document, id));
+    return accepted;
+}
+
+placement_refusal placement_want(cluster_document &document, std::string_view id)
+{
+    cluster_node *node = find_target(document, id);
+    if (node == nullptr)
+        return refuse_unknown(id);
+    node->want = node_want::placed;
+    node->flags &= ~node_flag_decommission;
     return accepted;
 }
 
@@ -192,7 +203,7 @@ static void mark_lost(cluster_document &document, const cluster_node &node)
             target.settled = document.placement.settled;
         }
     }
-    document.placement.losses++;
+    document.losses++;
 }
 
 placement_refusal placement_lose(cluster_document &document, std::string_view id, uint64_t silent_ms)
@@ -210,7 +221,7 @@ placement_refusal placement_lose(cluster_document &document, std::string_view id
                        node->id + ")");
     if (placement_refusal no = check_silence(*node, silent_ms); no.err)
         return no;
-    if (placement_refusal no = check_epoch(document, node->id, false); no.err)
+    if (placement_refusal no = check_epoch(document, node->id, true); no.err)
         return no;
     begin_epoch(document);
     mark_lost(document, *node);
@@ -228,7 +239,7 @@ placement_refusal placement_replace(cluster_document &document, std::string_view
     if (cluster_node_is_placed(*node) || was_placed(document, *node)) {
         if (placement_refusal no = check_silence(*node, silent_ms); no.err)
             return no;
-        if (placement_refusal no = check_epoch(document, node->id, false); no.err)
+        if (placement_refusal no = check_epoch(document, node->id, true); no.err)
             return no;
         begin_epoch(document);
         mark_lost(document, *node);
@@ -300,10 +311,10 @@ placement_refusal placement_forget(cluster_document &document, std::string_view 
 
 void placement_recover(cluster_document &document)
 {
-    placement_begin(document);
+    if (document.placement.epoch == 0)
+        return;
     begin_epoch(document);
     document.placement.epoch += recovery_leap - 1;
-    document.placement.losses++;
 }
 
 } // namespace etlnode

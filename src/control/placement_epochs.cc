@@ -193,7 +193,7 @@ uint64_t document_moved_tag(const cluster_document &document, uint64_t uname_dig
     return tag;
 }
 
-uint64_t document_version_floor(const cluster_document &document) { return document.placement.losses << 32; }
+uint64_t document_version_floor(const cluster_document &document) { return document.losses << 32; }
 
 // --- states
 
@@ -253,7 +253,6 @@ json_ptr placement_print(const cluster_placement &placement)
     json_ptr tree = json_object();
     json_add_u64_text(tree.get(), "epoch", placement.epoch);
     json_add_u64_text(tree.get(), "settled", placement.settled);
-    json_add_u64_text(tree.get(), "losses", placement.losses);
     cJSON *former = json_add_array(tree.get(), "former");
     for (const former_epoch &epoch : placement.former) {
         json_ptr one = json_object();
@@ -312,8 +311,8 @@ bool placement_parse(const cJSON *tree, cluster_placement &out_placement)
         return true;
     cluster_placement placement;
     const cJSON *former = json_get(tree, "former");
-    if (!json_read_u64(tree, "epoch", placement.epoch) || !json_read_u64(tree, "settled", placement.settled) ||
-        !json_read_u64(tree, "losses", placement.losses) || !cJSON_IsArray(former) || placement.epoch == 0 || placement.losses > UINT32_MAX)
+    if (!json_read_u64(tree, "epoch", placement.epoch) || !json_read_u64(tree, "settled", placement.settled) || !cJSON_IsArray(former) ||
+        placement.epoch == 0)
         return false;
     uint64_t below = placement.epoch;
     size_t rows = 0;

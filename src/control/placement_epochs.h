@@ -51,7 +51,6 @@ struct former_epoch {
 struct cluster_placement {
     uint64_t epoch = 0; // 0: the document is from before epochs existed
     uint64_t settled = 0;
-    uint64_t losses = 0;
     std::vector<former_epoch> former; // newest first
 };
 
@@ -124,6 +123,8 @@ struct placement_refusal {
 void placement_begin(cluster_document &document);
 // Places these targets. Those that are placed already make no difference; if none is left, nothing changes.
 placement_refusal placement_join(cluster_document &document, std::span<const std::string> ids);
+// The operator wants the target to be placed. It joins when it is ready, and stays where it is until then.
+placement_refusal placement_want(cluster_document &document, std::string_view id);
 // Takes a target out of the table; `want` is maintenance or leave. It gives what it holds. Refuses the last placed target.
 placement_refusal placement_drain(cluster_document &document, std::string_view id, node_want want);
 // A silent target will not come back: its disk is lost in every former epoch, and the node is removed.
@@ -136,7 +137,8 @@ placement_refusal placement_return(cluster_document &document, std::string_view 
 placement_refusal placement_settle(cluster_document &document);
 // A lost disk will never come back: what it held is given up. Refused while the cluster moves.
 placement_refusal placement_forget(cluster_document &document, std::string_view disk);
-// After a recovery of the cluster: numbers that no target can have seen, with the present table as a former one.
+// After a recovery of the cluster: a number that no target can have seen, with the present table as a former one. Nothing changes in a
+// document from before epochs existed.
 void placement_recover(cluster_document &document);
 // A target that left and holds nothing more may be removed from the document.
 bool placement_is_gone(const cluster_document &document, const cluster_node &node);

@@ -108,6 +108,7 @@ cluster_document recovery_continue(std::span<const document_copy> copies, size_t
         next.version = std::max(next.version, other.version);
         next.last_created_ns = std::max(next.last_created_ns, other.last_created_ns);
         next.losses = std::max(next.losses, other.losses);
+        next.placement.epoch = std::max(next.placement.epoch, other.placement.epoch); // no number is used twice, whoever is given up
         next.next_generation = std::max(next.next_generation, other.next_generation);
         if (!other.terms.empty()) // numbers of terms only grow, also for those who change to this line
             next.terms.back().number = std::max(next.terms.back().number, other.terms.back().number + 1);
@@ -120,6 +121,7 @@ cluster_document recovery_continue(std::span<const document_copy> copies, size_t
     if (kind == recovery_kind::recovered) {
         next.next_generation += recovery_generation_step;
         next.losses++;
+        placement_recover(next);
     }
     return next;
 }

@@ -25,6 +25,7 @@ static constexpr column node_columns[] = {
     {"PRIMARY", "primary", cell_kind::text, true},
     {"SANDBOX", "sandbox", cell_kind::text, true},
     {"VERSION", "version", cell_kind::text, true},
+    {"EPOCH", "epoch", cell_kind::count, true},
     {"OBJECTS", "objects", cell_kind::count, true},
     {"BYTES", "bytes", cell_kind::bytes, true},
     {"DISK FREE", "diskFree", cell_kind::bytes, true},
@@ -126,6 +127,7 @@ json_ptr node_state_item(const cJSON *node, bool for_people)
     output_add_text(item.get(), "url", json_text(node, "url"));
     json_add_bool(item.get(), "primary", json_bool(node, "primary", false));
     output_add_text(item.get(), "version", json_text(node, "version"));
+    add_number(item.get(), "epoch", node, "epoch");
     add_number(item.get(), "objects", node, "objects");
     add_number(item.get(), "bytes", node, "bytes");
     const cJSON *disk = json_get(node, "disk");
@@ -201,8 +203,27 @@ static void print_disk_problem(const session &s, const std::string &id, const cJ
             s.program.c_str(), id.c_str(), percent.c_str(), limit);
 }
 
+// What moves, and which targets were removed with their objects.
+static void print_placement(const session &s, const cJSON *nodes)
+{
+    auto epoch = static_cast<unsigned long long>(json_u64(nodes, "epoch", 0));
+    if (json_bool(nodes, "moving", false))
+        fprintf(stderr, "%s: objects are moving between targets (epoch %llu). To see how far they are: %s job show g%llu\n",
+            s.program.c_str(), epoch, s.program.c_str(), epoch);
+    const cJSON *lost = nullptr;
+    cJSON_ArrayForEach(lost, json_get(nodes, "lost"))
+    {
+        std::string id = format_message(json_text(lost, "id"));
+        fprintf(stderr,
+            "%s: target %s was removed with its objects (data directory %s). If it comes back, so do they; to give them up for good: %s "
+            "target forget %s\n",
+            s.program.c_str(), id.c_str(), format_message(json_text(lost, "disk")).c_str(), s.program.c_str(), id.c_str());
+    }
+}
+
 void print_node_problems(const session &s, const cJSON *nodes)
 {
+    print_placement(s, nodes);
     if (std::string_view behind = json_text(nodes, "behind"); !behind.empty())
         fprintf(stderr, "%s: %s\n", s.program.c_str(), format_message(behind).c_str());
     const cJSON *node = nullptr;
@@ -215,7 +236,8 @@ void print_node_problems(const session &s, const cJSON *nodes)
         if (state == "maintenance")
             fprintf(stderr, "%s: target %s is in maintenance, and %s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(),
                 reason.c_str());
-        else if (state == "diverged" || state == "silent")
+        else if (state == "diverged" || state == "silent" ||
+                 ((state == "new" || state == "joining" || state == "draining") && !reason.empty()))
             fprintf(stderr, "%s: target %s is %s: %s\n", s.program.c_str(), id.c_str(), std::string(state).c_str(), reason.c_str());
         else
             print_disk_problem(s, id, json_get(node, "disk"));
@@ -234,10 +256,16 @@ void print_node_problems(const session &s, const cJSON *nodes)
         url.empty() ? "URL" : url.c_str());
 }
 
-// For scripts. Targets of another cluster are not nodes of this one, so they are listed next to the nodes.
-static json_ptr foreign_targets(const cJSON *nodes)
+// For scripts: what belongs to the cluster as a whole. Targets of another cluster are not nodes of this one.
+static json_ptr beside_nodes(const cJSON *nodes)
 {
     json_ptr out = json_object();
+    if (json_get(nodes, "epoch") != nullptr)
+        json_add_u64(out.get(), "epoch", json_u64(nodes, "epoch", 0));
+    for (const char *key : {"moving", "lost"}) {
+        if (json_get(nodes, key) != nullptr)
+            cJSON_AddItemToObject(out.get(), key, cJSON_Duplicate(json_get(nodes, key), true));
+    }
     cJSON *list = json_add_array(out.get(), "strangers");
     const cJSON *stranger = nullptr;
     cJSON_ArrayForEach(stranger, json_get(nodes, "strangers"))
@@ -273,7 +301,7 @@ static exit_code list_nodes(session &s, bool proxies)
         list_add(list, std::move(item));
     }
     if (nodes != nullptr)
-        list.siblings = foreign_targets(nodes.get());
+        list.siblings = beside_nodes(nodes.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && nodes != nullptr)
@@ -367,7 +395,7 @@ exit_code command_cluster_health(session &s)
         list_add(list, std::move(node));
     }
     if (states != nullptr)
-        list.siblings = foreign_targets(states.get());
+        list.siblings = beside_nodes(states.get());
     list_end(list);
     f = session_flush(s);
     if (for_people && states != nullptr)

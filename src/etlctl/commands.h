@@ -32,7 +32,11 @@ exit_code command_bucket_ls(session &s);
 exit_code command_bucket_rm(session &s);
 
 exit_code command_target_ls(session &s);
+exit_code command_target_drain(session &s);
+exit_code command_target_activate(session &s);
 exit_code command_target_rm(session &s);
+exit_code command_target_replace(session &s);
+exit_code command_target_forget(session &s);
 exit_code command_cluster_show(session &s);
 exit_code command_cluster_health(session &s);
 exit_code command_cluster_recover(session &s);

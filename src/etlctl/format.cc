@@ -35,6 +35,27 @@ std::string format_seconds(uint64_t seconds)
     return text_format("%llud%lluh", s / (24 * 3600), s / 3600 % 24);
 }
 
+std::string format_count(uint64_t count)
+{
+    std::string text = std::to_string(count);
+    for (size_t end = text.size(); end > 3; end -= 3)
+        text.insert(end - 3, ",");
+    return text;
+}
+
+std::string format_clock(uint64_t unix_s, uint64_t now_s)
+{
+    struct tm then = {}, now = {};
+    time_t seconds = static_cast<time_t>(unix_s);
+    localtime_r(&seconds, &then);
+    seconds = static_cast<time_t>(now_s);
+    localtime_r(&seconds, &now);
+    char text[32];
+    bool is_today = then.tm_yday == now.tm_yday && then.tm_year == now.tm_year;
+    strftime(text, sizeof(text), is_today ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &then);
+    return text;
+}
+
 std::string format_time_ns(uint64_t unix_ns)
 {
     time_t seconds = static_cast<time_t>(unix_ns / 1'000'000'000);

@@ -12,6 +12,10 @@ namespace etlnode::etlctl {
 std::string format_size(uint64_t bytes);
 // Seconds: 3 -> "3s", 62 -> "1m02s", 3725 -> "1h02m", two days -> "2d0h".
 std::string format_seconds(uint64_t seconds);
+// 12345 -> "12,345".
+std::string format_count(uint64_t count);
+// Seconds since 1970 as local time: "14:03:11", or "2026-08-21 14:03:11" if that is another day than `now_s`.
+std::string format_clock(uint64_t unix_s, uint64_t now_s);
 // Nanoseconds since 1970 -> "2026-08-21T10:11:12.345Z" (UTC; milliseconds are left out when zero). Range: years 1970 to 2554.
 std::string format_time_ns(uint64_t unix_ns);
 // Formats a time from the server: decimal nanoseconds and HTTP dates become RFC 3339, other texts stay, "" and "0" become "".

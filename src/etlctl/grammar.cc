@@ -176,7 +176,7 @@ static parsed_words resolved(const command_row *row, const std::vector<std::stri
 static bool is_destructive(command id)
 {
     return id == command::etl_stop || id == command::etl_rm || id == command::object_rm || id == command::bucket_rm ||
-           id == command::target_rm || id == command::job_cancel;
+           id == command::target_rm || id == command::target_replace || id == command::target_forget || id == command::job_cancel;
 }
 
 // Words of other tools for things that have another name here.

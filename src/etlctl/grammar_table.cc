@@ -132,12 +132,28 @@ static constexpr command_row commands[] = {
         "If the bucket holds objects, the command asks first, unless --yes is given.\n", "  etlctl bucket rm transform --yes\n"},
 
     {command::target_ls, "target", "ls", "list show", {}, listing, "List the targets", "", "  etlctl target ls\n"},
+    {command::target_drain, "target", "drain", "start-maintenance", {{"TARGET", word_kind::target, true, false}}, changing,
+        "Move a target's objects to the others",
+        "The target stays in the cluster without objects, until it is activated or removed. Reads and writes go on meanwhile.\n"
+        "The command prints the id of the rebalance; `job wait` waits for it.\n",
+        "  etlctl target drain t1a2b3c4d\n  etlctl job wait \"$(etlctl target drain t1a2b3c4d)\"\n"},
+    {command::target_activate, "target", "activate", "stop-maintenance undrain", {{"TARGET", word_kind::target, true, false}}, changing,
+        "Let a drained target take objects again", "The command prints the id of the rebalance.\n", "  etlctl target activate t1a2b3c4d\n"},
     {command::target_rm, "target", "rm", "remove decommission", {{"TARGET", word_kind::target, true, false}},
-        changing | flag_bit(flag::yes), "Remove a target that will not come back",
-        "The target must have been silent for ten seconds. Objects that only it holds are lost; all others stay where they are.\n"
-        "The command prints how many objects it held at its last heartbeat, and asks for confirmation unless --yes is given.\n"
-        "A target that returns with its data is accepted again if nothing was written, deleted or destroyed meanwhile.\n",
+        changing | flag_bit(flag::yes), "Remove a target",
+        "A target that lives must be drained first. When it is in maintenance, it leaves: stop it, and it is forgotten.\n"
+        "A target that will not come back must have been silent for 70 seconds. Objects that only it holds are lost, unless it returns\n"
+        "with its data. The command prints how many objects it held at its last heartbeat, and asks unless --yes is given.\n",
         "  etlctl target rm t1a2b3c4d --dry-run\n  etlctl target rm t1a2b3c4d --yes\n"},
+    {command::target_replace, "target", "replace", "", {{"TARGET", word_kind::target, true, false}}, changing | flag_bit(flag::yes),
+        "Give up a target's lost data directory",
+        "Start the target with an empty directory and its former id; it is refused, because its objects are missing. This command accepts\n"
+        "the new directory and gives up what only the former one held.\n",
+        "  etlctl target replace t1a2b3c4d\n"},
+    {command::target_forget, "target", "forget", "", {{"TARGET", word_kind::target, true, false}}, changing | flag_bit(flag::yes),
+        "Forget a lost target that will not come back",
+        "What only it held is given up for good. If it returns, it is refused until its data directory is emptied.\n",
+        "  etlctl target forget t1a2b3c4d\n"},
     {command::cluster_show, "cluster", "show", "ls list", {}, listing, "Show the cluster's nodes", "", "  etlctl cluster show\n"},
     {command::cluster_health, "cluster", "health", "", {}, listing, "Ask every node whether it is well",
         "The exit code is 6 if a node is not well.\n", "  etlctl cluster health --timeout 2s\n"},

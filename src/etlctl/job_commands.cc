@@ -240,7 +240,16 @@ static void begin_job_progress(progress &p, const session &s, const cJSON *job)
     p.started_ms -= std::min(p.started_ms, age_ms);
 }
 
-static exit_code follow_job(session &s, const std::string &id)
+// "g9", of a rebalance with which another one goes on (error: "g9 goes on with it: ..."); empty: none does.
+static std::string successor(const cJSON *job)
+{
+    std::string_view error = json_text(job, "error");
+    size_t end = error.find(" goes on with it");
+    bool is_passed_on = json_text(job, "kind") == "rebalance" && json_text(job, "state") == "cancelled" && end != std::string_view::npos;
+    return is_passed_on ? std::string(error.substr(0, end)) : std::string();
+}
+
+static exit_code follow_job(session &s, std::string id)
 {
     partial_file_set_signal_text(text_format(
         "\n%.40s: interrupted; job %.64s goes on: %.40s job watch %.64s\n", s.program.c_str(), id.c_str(), s.program.c_str(), id.c_str()));
@@ -258,6 +267,10 @@ static exit_code follow_job(session &s, const std::string &id)
         }
         if (is_first)
             begin_job_progress(p, s, job.get());
+        if (std::string next = successor(job.get()); !next.empty() && next != id) {
+            id = next;
+            continue;
+        }
         if (!f && json_u64(job.get(), "ended_ns", 0) != 0) {
             show_job_progress(p, job.get());
             progress_end(p);
@@ -299,28 +312,6 @@ static failure put_action(session &s, const char *action, json_ptr value, const 
     return session_perform(s, request, doing, name, reply);
 }
 
-// "50MiB", "50M", "50MiB/s", "1000000". Units are powers of 1024.
-static bool parse_rate(std::string_view text, uint64_t &out_rate)
-{
-    if (text.ends_with("/s"))
-        text.remove_suffix(2);
-    size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    std::string_view unit = text.substr(digits);
-    static constexpr std::string_view letters = "KMG";
-    uint64_t factor = 1;
-    if (!unit.empty() && unit != "B") {
-        size_t at = letters.find(static_cast<char>(unit[0] & ~0x20));
-        std::string_view rest = unit.substr(1);
-        if (at == std::string_view::npos || !(rest.empty() || rest == "B" || rest == "iB" || rest == "i"))
-            return false;
-        factor = 1ull << (10 * (at + 1));
-    }
-    uint64_t number = 0;
-    bool is_good = text_parse_u64(text.substr(0, digits), number) && number > 0 && number <= UINT64_MAX / factor / 1024;
-    out_rate = number * factor;
-    return is_good;
-}
-
 static failure read_start(session &s, const std::string &kind, const std::string &scope, json_ptr &out_value)
 {
     out_value = json_object();
@@ -344,7 +335,7 @@ static failure read_start(session &s, const std::string &kind, const std::string
     if (s.opt.rate.empty())
         return {};
     uint64_t rate = 0;
-    if (!parse_rate(s.opt.rate, rate))
+    if (!text_parse_rate(s.opt.rate, rate))
         return usage_failure("--rate " + text_escape(s.opt.rate) + ": write bytes a second, for example 50MiB");
     json_add_u64(json_add_object(out_value.get(), "options"), "rate", rate);
     return {};

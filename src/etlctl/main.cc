@@ -39,7 +39,11 @@ static exit_code run(session &s)
     case command::bucket_ls: return command_bucket_ls(s);
     case command::bucket_rm: return command_bucket_rm(s);
     case command::target_ls: return command_target_ls(s);
+    case command::target_drain: return command_target_drain(s);
+    case command::target_activate: return command_target_activate(s);
     case command::target_rm: return command_target_rm(s);
+    case command::target_replace: return command_target_replace(s);
+    case command::target_forget: return command_target_forget(s);
     case command::cluster_show: return command_cluster_show(s);
     case command::cluster_health: return command_cluster_health(s);
     case command::cluster_recover: return command_cluster_recover(s);

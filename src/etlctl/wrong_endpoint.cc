@@ -116,7 +116,10 @@ void wrong_endpoint_explain(session &s, const http_reply &reply, failure &f)
     }
     std::string proxy;
     switch (kind_of_node(s, proxy)) {
-    case node_kind::target: explain(f, s.endpoint + " is a target; its proxy is " + proxy, "--endpoint " + proxy); return;
+    case node_kind::target:
+        if (f.code != "object_not_found") // a target answers for its own objects, and sends those on who ask for others
+            explain(f, s.endpoint + " is a target; its proxy is " + proxy, "--endpoint " + proxy);
+        return;
     case node_kind::pods_only:
         explain(f, s.endpoint + " is the address where a target's pods read objects; it serves no other clients", hint_name_proxy);
         return;

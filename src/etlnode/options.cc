@@ -38,6 +38,8 @@ static constexpr option_row rows[] = {
     {"recover-from", "URL", "", nullptr,
         "proxy: if the data directory holds no cluster document, take the one of this node and of all that it names; may be repeated",
         true},
+    {"auto-activate", "[true|false]", "true", nullptr,
+        "proxy: new targets get objects as soon as their ETLs serve; with false they wait for `etlctl target activate`"},
     {"log-level", "LEVEL", "info", nullptr, "error, warn, info, state or debug; SIGUSR2 switches a running node to debug and back"},
     {"log-format", "FORMAT", "text", nullptr, "text (key=value), or json with one object per line"},
     {"proxy", "URL", "http://127.0.0.1:8080", nullptr, "targets: the proxy to register with"},
@@ -49,6 +51,9 @@ static constexpr option_row rows[] = {
         "targets: refuse writes while the disk is used to this extent, 1 to 100 (100: only when it is really full); a warning comes 5 "
         "points "
         "before"},
+    {"rebalance-rate", "BYTES", "auto", nullptr,
+        "targets: give at most this many bytes a second to other targets, for example 50MiB (auto: as many as possible, and fewer while "
+        "clients are served)"},
     {"require-framing", "[true|false]", "false", nullptr,
         "targets: reject pod answers that have neither Content-Length nor chunks, unless the spec sets require_framing"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl if K8S_HOST_NAME is set, otherwise kubectl-local)"},

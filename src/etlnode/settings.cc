@@ -228,6 +228,16 @@ static void read_recover_from(const option_values &values, settings &s)
                              text_format(": more than %zu URLs: one is enough, it names the others", recovery_url_count_max));
 }
 
+static void read_auto_activate(const option_values &values, settings &s)
+{
+    std::string_view text = option_get(values, "auto-activate");
+    s.node.auto_activate = text != "false"; // an empty text is the flag without a value
+    if (!text.empty() && text != "true" && text != "false")
+        s.problems.push_back(must_be(values, "auto-activate", "true or false", text));
+    else if (s.node.is_target && !s.node.auto_activate)
+        s.problems.push_back(settings_where(values, "auto-activate") + ": only the proxy decides who gets objects");
+}
+
 static void read_web(const option_values &values, settings &s)
 {
     s.node.allowed_hosts = option_get_list(values, "allowed-host");
@@ -321,6 +331,9 @@ static void read_target_values(const option_values &values, settings &s)
     std::string_view percent = option_get(values, "out-of-space");
     if (!text_parse_u64(percent, node.out_of_space) || node.out_of_space < 1 || node.out_of_space > 100)
         note(must_be(values, "out-of-space", "a percentage from 1 to 100, without a sign", percent));
+    std::string_view rate = option_get(values, "rebalance-rate");
+    if (rate != "auto" && !text_parse_rate(rate, node.rebalance_rate))
+        note(must_be(values, "rebalance-rate", "auto, or bytes a second such as 50MiB", rate));
     std::string_view framing = option_get(values, "require-framing");
     node.require_framing = framing != "false"; // an empty text is the flag without a value
     if (!framing.empty() && framing != "true" && framing != "false")
@@ -395,6 +408,7 @@ settings settings_read(const option_values &values, const process_context &conte
         s.problems.push_back(must_be(values, "log-format", "text or json", log_format));
     read_web(values, s);
     read_recover_from(values, s);
+    read_auto_activate(values, s);
     if (node.is_target)
         read_target(values, context, s);
     else if (role == "proxy")

@@ -185,6 +185,11 @@ static void follow(job_host &host, const job_order &order)
 {
     host_job &known = host.jobs[order.id];
     known.is_wanted = true;
+    if (order.is_external) {
+        if (known.row.id.empty())
+            known.row = {.id = order.id, .kind = order.kind, .state = job_running};
+        return;
+    }
     if (known.row.ended_ns == 0 && known.machine == nullptr && !order.is_over)
         begin(host, known, order);
     auto again = host.jobs.find(order.id); // the job may have ended at once
@@ -231,6 +236,21 @@ std::vector<job_report> job_host_reports(const job_host &host)
         }
     }
     return reports;
+}
+
+bool job_host_is_loaded(const job_host &host) { return host.is_loaded; }
+
+const ledger_job *job_host_find_row(const job_host &host, const std::string &id)
+{
+    auto found = host.jobs.find(id);
+    return found != host.jobs.end() && !found->second.row.id.empty() ? &found->second.row : nullptr;
+}
+
+void job_host_put_row(job_host &host, const ledger_job &row)
+{
+    auto found = host.jobs.find(row.id);
+    if (found != host.jobs.end())
+        found->second.row = row;
 }
 
 // --- begin and end

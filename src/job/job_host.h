@@ -33,6 +33,12 @@ job_host *job_host_make(env &e, const job_host_options &options);
 void job_host_sync(job_host &host, std::vector<job_order> orders);
 // The jobs of the last sync that the ledger or a running machine knows, by id.
 std::vector<job_report> job_host_reports(const job_host &host);
+// The row of a job as of the last start of the process, or null. Requires: job_host_is_loaded.
+const ledger_job *job_host_find_row(const job_host &host, const std::string &id);
+// For an external job: what its target has stored of it.
+void job_host_put_row(job_host &host, const ledger_job &row);
+// The ledger has been read.
+bool job_host_is_loaded(const job_host &host);
 // Running jobs pause; the next start resumes them. on_none follows, later, if anything was in progress.
 void job_host_stop(job_host &host);
 bool job_host_is_active(const job_host &host);

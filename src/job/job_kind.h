@@ -40,7 +40,8 @@ struct job_order {
     std::string prefix = {};
     std::string options = {}; // a JSON object
     bool is_cancelled = false;
-    bool is_over = false; // on all targets: nothing begins any more
+    bool is_over = false;     // on all targets: nothing begins any more
+    bool is_external = false; // the target does it outside this frame, and keeps its row in the ledger
 };
 
 // One item in flight. The frame owns it; it lives until it has ended.

@@ -121,6 +121,8 @@ struct put_gate {
     // Calls on_leave exactly once, perhaps before it returns. The row is handed over in that call.
     void (*ask)(void *arg, const std::string &bucket, const std::string &name, uint64_t bucket_created_ns, put_on_leave on_leave,
         void *owner) = nullptr;
+    // The row is durable: whether that may be acknowledged. If not, nobody knows what becomes of it.
+    error (*confirm)(void *arg) = nullptr;
 };
 // A row of another target, to be stored as a copy (put_set_copy).
 struct put_copy {

@@ -183,6 +183,8 @@ static void on_committed(void *arg, error err, const index_row &)
     put_sink &s = sink_of(arg);
     s.committing = false;
     s.held = nullptr;
+    if (!err && s.options.gate.confirm != nullptr)
+        err = s.options.gate.confirm(s.options.arg);
     if (err)
         set_failure(s, err);
     report_committed(s);

@@ -15,6 +15,7 @@ using clock_callback = void (*)(void *arg);
 
 struct clock_port {
     uint64_t (*now_ms)(env &e);
+    uint64_t (*boot_ms)(env &e);
     uint64_t (*wall_ns)(env &e);
     void (*post)(env &e, clock_callback run, void *arg);
     timer *(*timer_make)(env &e, clock_callback on_fire, void *arg);
@@ -27,6 +28,8 @@ struct clock_port {
 
 // Monotonic milliseconds, constant within one iteration of the loop.
 inline uint64_t clock_now_ms(env &e) { return e.clock->now_ms(e); }
+// Monotonic milliseconds that include the time in which the machine, or this process, was suspended. Read at each call.
+inline uint64_t clock_boot_ms(env &e) { return e.clock->boot_ms(e); }
 // Nanoseconds since 1970.
 inline uint64_t clock_wall_ns(env &e) { return e.clock->wall_ns(e); }
 // Calls `run(arg)` after the current completion has returned and before the loop waits again, in order of posting.

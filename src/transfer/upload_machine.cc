@@ -277,6 +277,8 @@ static void on_committed(void *arg, error err, const index_row &row)
 {
     upload &u = *static_cast<upload *>(arg);
     u.target = nullptr; // it has ended by itself
+    if (!err && u.options.gate.confirm != nullptr)
+        err = u.options.gate.confirm(u.options.arg);
     u.err = err;
     if (!err)
         u.row = row;

@@ -25,6 +25,13 @@ struct timer {
 
 static uint64_t now_ms(env &e) { return uv_now(&uv_world_of(e).loop); }
 
+static uint64_t boot_ms(env &)
+{
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000u + static_cast<uint64_t>(now.tv_nsec) / 1'000'000u;
+}
+
 static uint64_t wall_ns(env &)
 {
     timespec now{};
@@ -137,6 +144,7 @@ void uv_clock_end_all(uv_world &w)
 
 const clock_port uv_clock_port = {
     .now_ms = now_ms,
+    .boot_ms = boot_ms,
     .wall_ns = wall_ns,
     .post = post,
     .timer_make = make_timer,

@@ -24,13 +24,14 @@ import traceback
 import base
 import drive
 import growth
+import moving
 import peers
 import promises
 import recovery
 import speed
 from common import BUILD, ROOT, Settings, Table
 
-ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **base.ROWS}
+ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **moving.ROWS, **base.ROWS}
 
 
 def cpu_model():

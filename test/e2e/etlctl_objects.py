@@ -161,6 +161,54 @@ def cluster_and_targets(tmp):
     check(nodes[1]["uptime"] == 3 and nodes[2]["uptime"] is None and "127.0.0.1" in nodes[2]["problem"], repr(nodes))
 
 
+@test
+def targets_come_and_go(tmp):
+    def live(state, **more):
+        return dict({"id": "t1", "state": state, "objects": 1234567, "bytes": 3072, "epoch": 9}, **more)
+
+    def said(*targets, **more):
+        world.cluster["nodes"] = dict(nodes(*targets), epoch="9", moving=False, lost=[])
+        world.cluster["nodes"].update(more)
+
+    world.cluster["PUT"] = b"g10"
+    said(live("active"))
+    expect(run("target", "drain", "t1"), 0, "g10\n", "")
+    expect(run("target", "activate", "t1"), 0, "g10\n", "")
+    actions = [json.loads(body) for _, _, _, _, body in seen("PUT", "/v1/cluster")]
+    check(actions == [{"action": "start-maintenance", "value": {"sid": "t1"}}, {"action": "stop-maintenance", "value": {"sid": "t1"}}], repr(actions))
+    expect(run("target", "rm", "t1", "--yes"), 4, "", "etlctl: cannot remove target t1: it is alive and holds 1,234,567 objects (3.0KiB)\n"
+                                                      "hint: move its objects to the other targets first: etlctl target drain t1\n")
+    said(live("draining"))
+    r = run("target", "rm", "t1")
+    check(r.code == 4 and "which are moving to the others" in r.err and "wait until etlctl target ls shows it in maintenance" in r.err, r.err)
+    said(live("silent", silent_seconds=100))
+    r = run("target", "rm", "t1")
+    check(r.code == 2 and re.match(r"etlctl: target t1 held 1,234,567 objects \(3\.0KiB\), heard (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d, and no other target has them\n"
+                                   r"hint: to do it anyway: etlctl target rm t1 --yes\n", r.err), r.err)
+    said({"id": "t1", "state": "silent"})
+    r = run("target", "rm", "t1")
+    check(r.code == 2 and "target t1 held an unknown number of objects, and no other" in r.err, r.err)
+    before = len(seen("PUT", "/v1/cluster"))
+    check(before == 2, "a refused removal was sent")
+    said(live("silent", silent_seconds=100))
+    expect(run("target", "rm", "t1", "--yes"), 0, "g10\n", "")
+    said(live("maintenance", objects=0))
+    expect(run("target", "rm", "t1"), 0, "g10\n", "")
+    values = [json.loads(body)["value"] for _, _, _, _, body in seen("PUT", "/v1/cluster")[before:]]
+    check(values == [{"sid": "t1", "objects": 1234567}, {"sid": "t1"}], repr(values))
+    said(live("active"))
+    check(run("target", "replace", "t1").code == 2 and run("target", "forget", "t1").code == 2, "no question")
+    expect(run("target", "replace", "t1", "--yes"), 0, "g10\n", "")
+    expect(run("target", "forget", "t1", "-y"), 0, "", "")
+    expect(run("target", "drain", "t1", "--dry-run"), 0, "would send PUT PROXY/v1/cluster with action start-maintenance t1\n", "")
+    said(live("joining", reason="objects that belong to it now are still moving to it"), moving=True, lost=[{"id": "t7", "disk": "abcdefghijklmnop"}])
+    r = run("target", "ls")
+    check("etlctl job show g9" in r.err and "target t1 is joining: objects that belong" in r.err and "etlctl target forget t7" in r.err, r.err)
+    shown = json.loads(run("cluster", "show", "-o", "json").out)
+    check(shown["epoch"] == 9 and shown["moving"] is True and shown["lost"] == [{"id": "t7", "disk": "abcdefghijklmnop"}], repr(shown))
+    check(shown["items"][1]["state"] == "joining" and shown["items"][1]["epoch"] == 9, repr(shown["items"]))
+
+
 def disk(name, used, limit=95):
     return {"id": name, "size": 1000 << 20, "used": used << 20, "free": (1000 - used) << 20, "used_percent": used / 10, "out_of_space": limit,
             "state": "full" if used >= limit * 10 else "low" if used >= limit * 10 - 50 else "ok"}
@@ -186,8 +234,8 @@ def disks_and_versions(tmp):
     total = json.loads(run("df", "-o", "json").out)["total"]
     check(total == {"objects": 6, "bytes": 3102, "diskSize": 2000 << 20, "diskUsed": 800 << 20, "diskFree": 1200 << 20, "usedPercent": 40, "complete": True}, repr(total))
     wide = run("cluster", "show", "-o", "wide").out.decode().splitlines()
-    check(re.search(r"VERSION +OBJECTS +BYTES +DISK FREE +USED%$", wide[0]) and re.search(r"1\.2\.4 +2 +20B +500\.0MiB +50$", wide[4]), repr(wide))
-    check(re.search(r"1\.2\.3 +- +- +- +-$", wide[1]), repr(wide))  # the proxy
+    check(re.search(r"VERSION +EPOCH +OBJECTS +BYTES +DISK FREE +USED%$", wide[0]) and re.search(r"1\.2\.4 +- +2 +20B +500\.0MiB +50$", wide[4]), repr(wide))
+    check(re.search(r"1\.2\.3 +- +- +- +- +-$", wide[1]), repr(wide))  # the proxy
 
 
 @test

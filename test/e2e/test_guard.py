@@ -101,9 +101,7 @@ def case_wrong_endpoints():
     pods = f"http://127.0.0.1:{target.announced['pod_port']}"
     for endpoint, command, said, hint in (
             (target.url, ("bucket", "ls"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
-            (other.url, ("get", "data/o", "-"), f"{other.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
             (target.url, ("put", "/etc/hostname", "data/x"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
-            (target.url, ("object", "head", "data/none"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
             (target.url, ("etl", "ls"), f"{target.url} is a target; its proxy is {proxy}", f"--endpoint {proxy}"),
             (pods, ("bucket", "ls"), f"{pods} is the address where a target's pods read objects; it serves no other clients", "name the proxy with --endpoint URL or ETLNODE_ENDPOINT"),
             (pods, ("get", "data/o", "-"), f"{pods} is the address where a target's pods read objects", "name the proxy with --endpoint"),
@@ -117,6 +115,11 @@ def case_wrong_endpoints():
                            ("http://::1:8080", "in brackets"), ("http://u:p@127.0.0.1", "without a user or password")):
         done = cluster.run("etlctl", "bucket", "ls", env={"ETLNODE_ENDPOINT": endpoint}, check=False)
         assert done.returncode == 2 and said in done.stderr.decode() and done.stderr.count(b"\n") == 1, (endpoint, done)
+    # A target sends those on who ask it for an object of another one, so that its answer is the cluster's.
+    assert cluster.run("etlctl", "get", "data/o", "-", env={"ETLNODE_ENDPOINT": other.url}).stdout == b"some data"
+    for one in cluster.targets:
+        done = cluster.run("etlctl", "object", "head", "data/none", env={"ETLNODE_ENDPOINT": one.url}, check=False)
+        assert done.returncode == 3 and b"does not exist" in done.stderr, done
     # For an object that is really missing, the proxy's own endpoint says so.
     done = cluster.run("etlctl", "object", "head", "data/none", check=False)
     assert done.returncode == 3 and b"does not exist" in done.stderr and b"is a target" not in done.stderr, done

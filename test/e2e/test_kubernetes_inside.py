@@ -87,6 +87,34 @@ class Deployment(Namespace):
                 "patches": volumes,
             }, file)
 
+    def add_volume(self, number):
+        """A further volume for a target, as an administrator makes it beside those of the overlay."""
+        volume = json.loads(kubectl("get", "persistentvolume", f"{self.name}-target-1", "-o", "json"))
+        folder = os.path.join(self.volumes, f"target-{number}")
+        os.mkdir(folder, 0o700)
+        os.chown(folder, 10001, 10001)
+        claim = volume["spec"]["claimRef"]
+        volume["metadata"] = {"name": f"{self.name}-target-{number}", "labels": volume["metadata"].get("labels", {})}
+        volume["spec"]["hostPath"]["path"] = folder
+        volume["spec"]["claimRef"] = {"namespace": self.name, "name": claim["name"].replace("target-1", f"target-{number}")}
+        volume.pop("status", None)
+        self.kubectl("create", "-f", "-", stdin=json.dumps(volume))
+        return volume
+
+    def drop_volume(self, volume):
+        self.kubectl("delete", "persistentvolumeclaim", volume["spec"]["claimRef"]["name"], "--wait=true", "--timeout=60s", timeout=90)
+        kubectl("delete", "persistentvolume", volume["metadata"]["name"], "--wait=true", "--timeout=60s", timeout=90)
+
+    def scale(self, replicas):
+        self.kubectl("scale", "statefulset/etlnode-target", f"--replicas={replicas}")
+        until(lambda: len(self.pods(TARGETS)) == replicas, f"{replicas} targets", 90, 0.3)
+        self.kubectl("rollout", "status", "statefulset/etlnode-target", "--timeout=120s", timeout=150)
+
+    def targets(self):
+        """{number of the pod: (id, state)}, as `etlctl target ls` says."""
+        items = json.loads(self.client("etlctl", "target", "ls", "-o", "json"))["items"]
+        return {int(re.search(r"etlnode-target-(\d+)\.", item["url"]).group(1)): (item["id"], item["state"]) for item in items}
+
     def wait_ready(self):
         for name in ("etlnode-proxy", "etlnode-target"):
             self.kubectl("rollout", "status", "statefulset/" + name, "--timeout=120s", timeout=150)
@@ -352,6 +380,51 @@ def case_target_taken_away():
         d.wait_ready()
     until(lambda: json.loads(request("GET", d.url("/v1/etl")).body) == [], "the ETL is forgotten", 60, 0.3)
     assert d.pods() == []
+
+
+def case_scaled_up_and_down():
+    """2 to 4; one is drained, and 4 becomes 3; 3 becomes 2 without a drain, which makes objects unavailable, not lost; and back."""
+    d = deployed()
+    etl = init(pod_spec("scales", wait="90s"))
+    more = {f"more/{i}": bytes([i]) * (1000 * i) for i in range(60)}
+    for name, body in more.items():
+        d.client("etlctl", "put", "-", "life/" + name, stdin=body)
+
+    def statuses():
+        answers = {name: request("GET", d.url("/v1/objects/life/" + name)) for name in more}
+        assert all(answer.body == more[name] for name, answer in answers.items() if answer.status == 200)
+        return {answer.status for answer in answers.values()}
+
+    def drain(number):
+        identity = d.targets()[number][0]
+        job = d.client("etlctl", "target", "drain", identity).decode().strip()
+        d.client("etlctl", "job", "wait", job, "--timeout", "300s", timeout=330)
+        assert d.targets()[number][1] == "maintenance"
+        d.client("etlctl", "target", "rm", identity)
+
+    volumes = [d.add_volume(number) for number in (2, 3)]
+    with Readers(urls(etl)) as readers:
+        d.scale(4)
+        until(lambda: [state for _, state in d.targets().values()] == ["active"] * 4, "four targets hold objects", 120, 0.5)
+        assert statuses() == {200}
+        drain(3)
+        d.scale(3)
+        until(lambda: 3 not in d.targets(), "the drained one is forgotten", 60, 0.5)
+        readers.all_good_again(120)
+    assert statuses() == {200}
+    d.scale(2)
+    until(lambda: d.targets()[2][1].startswith("silent"), "the third is missed", 60, 0.5)
+    assert statuses() == {200, 503}
+    d.scale(3)
+    until(lambda: statuses() == {200}, "all objects are back", 120, 0.5)
+    drain(2)
+    d.scale(2)
+    until(lambda: 2 not in d.targets(), "the third is forgotten", 60, 0.5)
+    assert statuses() == {200} and all_read_ok(etl)
+    for volume in volumes:
+        d.drop_volume(volume)
+    d.client("etlctl", "rm", *["life/" + name for name in more])
+    stop(etl)
 
 
 def case_right_to_create_removed():

@@ -547,7 +547,7 @@ def case_exit_statuses_of_etlctl():
         ("does not exist", 3, "etl object nowhere statuses/o -"), ("does not exist", 3, "etl object statuses statuses/none -"), ("", 0, "etl object statuses statuses/o -"),
         ("", 0, "etl stop statuses"), ("it is stopped", 3, "etl object statuses statuses/o -"), ("", 0, "etl start statuses"), ("", 0, "etl rm statuses"),
         ("apiVersion is missing", 1, f"etl init -f {broken}"), ("larger than", 10, f"etl init -f {large}"),
-        ("stop it first", 4, f"target rm {known} --yes"), ("there is no target", 3, "target rm nowhere1 --yes"),
+        ("there is no target", 3, "target drain nowhere1"), ("", 0, f"target activate {known}"), ("no target with another data directory", 4, f"target replace {known} --yes"), ("no lost target", 3, "target forget nowhere1 --yes"), ("there is no target", 3, "target rm nowhere1 --yes"),
         ("", 0, "cluster health"), ("no answer", 6, "bucket ls --endpoint http://127.0.0.1:1"), ("/v1", 2, f"bucket ls --endpoint {c.proxy.url}/v1"),
         ("is a target", 6, f"bucket ls --endpoint {c.targets[0].url}"), ("", 0, "bucket rm statuses --yes"),
     )

@@ -40,6 +40,37 @@ def on_shared_cluster(title):
     assert not missing, (missing, text)
 
 
+# Text that the output of a chapter on a fresh cluster must contain.
+FRESH = {
+    "Add a target": [" active ", "EPOCH", "rebalance"],
+    "Drain a machine": ["rebalance g", ": done: ", "maintenance"],
+    "Take a dead target out": ["silent", "may still take writes", "was removed with its objects"],
+    "Replace a disk": ["etlctl target replace", "may still take writes", " active "],
+    "Upgrade node by node": ["VERSION"],
+}
+
+
+def on_fresh_cluster(title):
+    """What the chapters before this one of the same kind leave behind is part of the text: a third target, a bucket with objects."""
+    with Cluster(targets=0) as cluster:
+        state = os.path.join(cluster.dir, "up")
+        os.mkdir(state)
+        environment = {"BUILD": harness.BUILD, "STATE": state, "PORT": "0"}
+        cluster.run("bash", os.path.join(harness.ROOT, "src/demo/up.sh"), env=environment)
+        before = [] if title == "Add a target" else ["etlctl bucket create photos\nfor i in $(seq 100); do echo \"picture $i\" | etlctl put - \"photos/$i\"; done\n"]
+        if title == "Drain a machine":
+            before = CHAPTERS["Add a target"]
+        script = "set -eu -o pipefail\ncd " + harness.ROOT + "\n" + "".join(FRAME + before + CHAPTERS[title])
+        try:
+            done = cluster.run("bash", "-c", script, env=environment, timeout=140 * harness.PATIENCE, check=False)
+        finally:
+            cluster.run("bash", os.path.join(harness.ROOT, "src/demo/down.sh"), env=environment)
+        text = done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+        assert done.returncode == 0, text
+        missing = [one for one in FRESH[title] if one not in text]
+        assert not missing, (missing, text)
+
+
 # --- chapters with a cluster of their own: a generator that, before each block, prepares what the text says has happened, and yields the cluster
 # --- and what the block's output has to look like (regular expressions)
 
@@ -125,6 +156,8 @@ OWN = {
 
 
 def case_of(title):
+    if title in FRESH:
+        return lambda: on_fresh_cluster(title)
     return lambda: OWN[title](CHAPTERS[title]) if title in OWN else on_shared_cluster(title)
 
 
@@ -135,7 +168,7 @@ def main():
         environment = {"BUILD": harness.BUILD, "STATE": state, "PORT": "0"}
         cluster.run("bash", os.path.join(harness.ROOT, "src/demo/up.sh"), env=environment)
         shared.update(cluster=cluster, state=state)
-        assert set(EXPECTED) | set(OWN) <= set(CHAPTERS), (sorted(EXPECTED), sorted(OWN), sorted(CHAPTERS))
+        assert set(EXPECTED) | set(OWN) | set(FRESH) == set(CHAPTERS), (sorted(EXPECTED), sorted(OWN), sorted(FRESH), sorted(CHAPTERS))
         try:
             harness.run([(title, case_of(title)) for title, blocks in CHAPTERS.items() if blocks], limit=600)
         finally:

@@ -242,7 +242,12 @@ error memory_execute(memory_world &w, memory_task &t)
     case memory_op::index_lookup: return memory_get_row(image, t);
     case memory_op::index_page:
     case memory_op::index_page_all: memory_page_index(image, t); return no_error;
-    case memory_op::index_change: return memory_change_index(image, t.change);
+    case memory_op::index_change: {
+        error err = memory_change_index(image, t.change);
+        if (!err && w.on_row_changed != nullptr)
+            w.on_row_changed(w, t.change);
+        return err;
+    }
     case memory_op::index_garbage: t.ids.assign(image.garbage.begin(), image.garbage.end()); return no_error;
     case memory_op::index_pending_moves: t.ids.assign(image.pending_moves.begin(), image.pending_moves.end()); return no_error;
     case memory_op::index_garbage_clear:

@@ -206,6 +206,7 @@ struct memory_world {
     disk_space space = {.id = 1, .size = 100'000'000, .used = 10'000'000, .free = 90'000'000}; // what disk_ask_space answers
     index_usage_map usage;                                                                     // what index_bucket_usage returned last
     uint64_t steps = 0;
+    void (*on_row_changed)(memory_world &w, const index_change &change) = nullptr; // after a change of the index took effect
 };
 
 enum class memory_crash : uint8_t {

@@ -82,6 +82,7 @@ inline bool virtual_run_post(virtual_clock &c)
 // The port of a world; `clock_of` finds its clock.
 template <virtual_clock &(*clock_of)(env &)> inline const clock_port virtual_clock_port = {
     .now_ms = [](env &e) { return clock_of(e).now_ms; },
+    .boot_ms = [](env &e) { return clock_of(e).now_ms; },
     .wall_ns = [](env &e) { return (virtual_wall_ms + clock_of(e).now_ms + static_cast<uint64_t>(clock_of(e).wall_skew_ms)) * 1'000'000; },
     .post = [](env &e, clock_callback run, void *arg) { clock_of(e).posts.emplace_back(run, arg); },
     .timer_make =

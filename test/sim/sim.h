@@ -33,6 +33,7 @@ extern const char *const sim_fault_names[sim_fault_count];
 struct sim_world;
 struct sim_kube;
 struct sim_host;
+struct sim_rows;
 
 // Something that happens on a host at a certain time. Pausing the host postpones it.
 struct sim_event {
@@ -88,7 +89,12 @@ struct sim_world {
     std::set<sim_event *, sim_event_sooner> events;
     std::vector<sim_host *> hosts; // all of them, including orphans
     std::vector<sim_link *> links;
+    std::map<std::pair<std::string, std::string>, uint64_t> held_pairs; // names of hosts, in order: until when
     sim_kube *kube = nullptr;
+    sim_rows *rows = nullptr; // sim_rows.h
+    // Bytes have arrived from the end that connected. Null: nobody listens.
+    void (*on_carried)(void *arg, sim_link &link, std::string_view bytes) = nullptr;
+    void *carried_arg = nullptr;
 
     bool enabled[sim_fault_count] = {}; // drawn for this run
     bool certain[sim_fault_count] = {}; // happens at every opportunity, for tests of a single fault
@@ -120,6 +126,9 @@ bool sim_step(sim_world &w, uint64_t until_us);
 // Call after changing a host from outside an event: runs what it posted, and its disk.
 void sim_settle(sim_host *host);
 
+// Whether targets come and go in this run: in one of eight groups of sixteen seeds, because such a run takes three times as long.
+inline bool sim_moves_in(const sim_world &w) { return w.seed / 16 % 8 == 1; }
+
 // --- chance
 
 inline uint64_t sim_below(sim_world &w, uint64_t bound) { return rng_below(w.random, bound); }
@@ -145,6 +154,9 @@ void sim_net_cut_off(sim_host *host, bool silently);
 size_t sim_net_open_conns(const sim_host &host);
 
 // --- sim_link.cc
+
+// Both directions between two hosts are held back until that time, also on connections that are made meanwhile.
+void sim_net_hold_pair(sim_world &w, const std::string &a, const std::string &b, uint64_t until_us);
 
 // Ends all faults of links: links that have one are reset.
 void sim_net_break(sim_world &w);

@@ -5,34 +5,43 @@
 #include "base/text.h"
 #include "role/proxy/proxy.h"
 #include "role/target/target.h"
+#include "sim_rows.h"
 
 namespace etlnode {
+
+static sim_node *add_node(sim_cluster &c)
+{
+    size_t at = c.nodes.size();
+    auto *node = new sim_node;
+    node->world = c.world;
+    node->is_target = at > 0;
+    node->name = at == 0 ? "proxy" : text_format("target%zu", at);
+    node->image = memory_empty();
+    node_options &o = node->options;
+    o.is_target = node->is_target;
+    o.listen_host = text_format("10.0.0.%zu", at + 1);
+    o.listen_port = 8080;
+    o.data_dir = "/data";
+    o.cluster_secret = "the secret of the simulated cluster";
+    o.version = "sim";
+    o.proxy_url = "http://10.0.0.1:8080";
+    o.pod_listen_port = 8081;
+    o.kubectl = {"kubectl"};
+    o.node_name = text_format("node%zu", at);
+    c.nodes.push_back(node);
+    return node;
+}
 
 sim_cluster *sim_cluster_make(sim_world &w, size_t targets)
 {
     auto *c = new sim_cluster;
     c->world = &w;
-    for (size_t i = 0; i <= targets; i++) {
-        auto *node = new sim_node;
-        node->world = &w;
-        node->is_target = i > 0;
-        node->name = i == 0 ? "proxy" : text_format("target%zu", i);
-        node->image = memory_empty();
-        node_options &o = node->options;
-        o.is_target = node->is_target;
-        o.listen_host = text_format("10.0.0.%zu", i + 1);
-        o.listen_port = 8080;
-        o.data_dir = "/data";
-        o.cluster_secret = "the secret of the simulated cluster";
-        o.version = "sim";
-        o.proxy_url = "http://10.0.0.1:8080";
-        o.pod_listen_port = 8081;
-        o.kubectl = {"kubectl"};
-        o.node_name = text_format("node%zu", i);
-        c->nodes.push_back(node);
-    }
+    for (size_t i = 0; i <= targets; i++)
+        add_node(*c);
     return c;
 }
+
+sim_node *sim_cluster_add_target(sim_cluster &c) { return add_node(c); }
 
 static void on_ready(void *arg, error err, const std::string &detail)
 {
@@ -54,6 +63,8 @@ void sim_node_start(sim_node &node)
     sim_host *host = sim_host_make(
         w, node.is_target ? sim_host_kind::target : sim_host_kind::proxy, node.name, node.options.listen_host, node.image);
     node.host = host;
+    if (node.is_target)
+        sim_rows_watch(*host);
     sim_net_power_back(w, node.name);
     error err = node.is_target ? target_start(host->e, node.options, on_ready, host, &host->as_target)
                                : proxy_start(host->e, node.options, on_ready, host, &host->as_proxy);
@@ -126,7 +137,7 @@ void sim_node_drain(sim_node &node, uint64_t down_us)
         return;
     sim_note(w, "%s gets SIGTERM", node.name.c_str());
     node.is_leaving = true;
-    node.leave_by_us = w.now_us + 60'000'000;
+    node.leave_by_us = std::max(w.now_us, node.host->paused_until_us) + 60'000'000;
     node.down_us = down_us;
     wind_up(node.host);
 }
@@ -168,10 +179,18 @@ static void bury(sim_world &w)
     }
 }
 
+void sim_cluster_pass(sim_cluster &c, uint64_t until_us)
+{
+    while (sim_step(*c.world, until_us))
+        sim_cluster_tend(c);
+}
+
 void sim_cluster_tend(sim_cluster &c)
 {
     sim_world &w = *c.world;
     for (sim_node *node : c.nodes) {
+        if (node->id.empty())
+            node->id = sim_node_id(*node);
         // A node whose start failed is started again by its supervisor.
         if (node->host != nullptr && node->host->has_failed && !node->is_leaving)
             sim_node_crash(*node, memory_crash::killed, 1'000'000);
@@ -187,6 +206,7 @@ void sim_cluster_tend(sim_cluster &c)
         }
     }
     bury(w);
+    sim_rows_look(c);
 }
 
 bool sim_cluster_is_up(const sim_cluster &c)
@@ -254,6 +274,24 @@ std::string sim_node_id(const sim_node &node)
     if (node.host->as_target != nullptr)
         return node.host->as_target->id;
     return node.host->as_proxy != nullptr ? node.host->as_proxy->id : "";
+}
+
+const memory_image &sim_node_disk(const sim_node &node) { return node.host != nullptr ? node.host->now : node.image; }
+
+sim_node *sim_cluster_find(const sim_cluster &c, const std::string &id)
+{
+    for (sim_node *node : c.nodes) {
+        if (node->id == id)
+            return node;
+    }
+    return nullptr;
+}
+
+const cluster_document *sim_cluster_document(const sim_cluster &c)
+{
+    const sim_host *host = c.nodes[0]->host;
+    bool is_up = host != nullptr && host->is_started && !host->has_failed && host->as_proxy != nullptr;
+    return is_up ? &proxy_document(*host->as_proxy) : nullptr;
 }
 
 } // namespace etlnode

@@ -19,7 +19,7 @@ void sim_want(client_op *op, bool holds, const std::string &what)
     l.refusal = op->method + " " + op->path + op->query + ": " + what;
 }
 
-bool sim_is_from_pod(const client_op &op) { return op.etl != nullptr && op.etl->mode == "hpull://" && op.hops > 1; }
+bool sim_is_from_pod(const client_op &op) { return op.etl != nullptr && op.etl->mode == "hpull://" && op.ends_at_pod; }
 
 static std::string uname(const sim_object &o) { return o.bucket + "/" + o.name; }
 
@@ -103,6 +103,25 @@ static void judge_head(client_op *op, const sim_message &m)
         sim_fail(w, "S3: HEAD %s: length %s fits no write that may be seen", uname(o).c_str(), length.c_str());
 }
 
+// Which of the bucket's objects the page must have, and which it may have. It covers the names after list_after, up to its last one if
+// more may follow.
+static void judge_names(client_op *op, std::set<std::string> names, const std::string &token)
+{
+    sim_load &l = *op->load;
+    sim_world &w = *l.world;
+    for (sim_object *o : l.objects) {
+        bool is_covered = op->path == "/v1/buckets/" + o->bucket && o->name > op->list_after && (token.empty() || o->name <= token);
+        if (!is_covered)
+            continue;
+        if (names.contains(o->name) ? !sim_may_exist(*o, op->start_us, w.now_us) : sim_must_exist(*o, op->start_us, w.now_us))
+            sim_fail(
+                w, "the list of %s %s %s, which is not so", o->bucket.c_str(), names.contains(o->name) ? "has" : "lacks", o->name.c_str());
+        names.erase(o->name);
+    }
+    for (const std::string &name : names)
+        sim_fail(w, "the list of %s has %s, which nobody wrote", op->path.c_str(), name.c_str());
+}
+
 static void judge_list(client_op *op, const sim_message &m)
 {
     sim_load &l = *op->load;
@@ -120,19 +139,19 @@ static void judge_list(client_op *op, const sim_message &m)
     const cJSON *entry = nullptr;
     cJSON_ArrayForEach(entry, json_get(tree.get(), "entries"))
     {
-        if (!names.insert(std::string(json_text(entry, "name"))).second)
-            sim_fail(w, "the list of %s has %s twice", op->path.c_str(), std::string(json_text(entry, "name")).c_str());
+        std::string name(json_text(entry, "name"));
+        if (!names.empty() && name < *names.rbegin())
+            sim_fail(w, "the list of %s has %s out of order", op->path.c_str(), name.c_str());
+        if (!names.insert(name).second)
+            sim_fail(w, "the list of %s has %s twice", op->path.c_str(), name.c_str());
     }
-    for (sim_object *o : l.objects) {
-        if (op->path != "/v1/buckets/" + o->bucket)
-            continue;
-        if (names.contains(o->name) ? !sim_may_exist(*o, op->start_us, w.now_us) : sim_must_exist(*o, op->start_us, w.now_us))
-            sim_fail(
-                w, "the list of %s %s %s, which is not so", o->bucket.c_str(), names.contains(o->name) ? "has" : "lacks", o->name.c_str());
-        names.erase(o->name);
-    }
-    for (const std::string &name : names)
-        sim_fail(w, "the list of %s has %s, which nobody wrote", op->path.c_str(), name.c_str());
+    std::string token(json_text(tree.get(), "continuation_token"));
+    if (!token.empty() && (names.empty() || token < *names.rbegin() || names.size() != op->list_size))
+        sim_fail(w, "the list of %s: %zu names up to %s, token %s", op->path.c_str(), names.size(),
+            names.empty() ? "" : names.rbegin()->c_str(), token.c_str());
+    judge_names(op, std::move(names), token);
+    if (!token.empty())
+        sim_load_list_page(l, op->path.substr(12), token, op->list_size);
 }
 
 static void judge_etls(client_op *op, const sim_message &m)
@@ -206,10 +225,10 @@ void sim_judge(client_op *op, const sim_message &m)
             accept_write(op);
         break;
     case client_op::kind::remove:
-        if (status == 200 || status == 204)
+        if (status == 404 && sim_must_exist(*op->object, op->start_us, w.now_us, &op->object->writes[op->write]))
+            sim_fail(w, "S4: DELETE %s: 404, but it was acknowledged: %s", uname(*op->object).c_str(), m.body.substr(0, 200).c_str());
+        if (status == 200 || status == 204 || status == 404) // also what was lost and comes back is deleted then
             accept_write(op);
-        else if (status == 404 && !sim_saw_absent(*op->object, op->start_us, w.now_us))
-            sim_fail(w, "S4: DELETE %s: 404, but it was acknowledged", uname(*op->object).c_str());
         break;
     case client_op::kind::read:
     case client_op::kind::transform: judge_read(op, m); break;
@@ -250,6 +269,7 @@ void sim_judge(client_op *op, const sim_message &m)
     case client_op::kind::page: sim_want(op, status == 200, text); break;
     case client_op::kind::several: break;
     case client_op::kind::copy: judge_copy(op, m); break;
+    case client_op::kind::member: sim_note(w, "the operator is answered: %s", text.c_str()); break;
     }
 }
 

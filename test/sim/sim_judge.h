@@ -30,7 +30,8 @@ struct client_op {
         destroy_bucket,
         page,
         several,
-        copy
+        copy,
+        member
     } what = kind::read;
     sim_object *object = nullptr;
     size_t write = 0;                                      // index in object->writes; 0: none
@@ -43,6 +44,11 @@ struct client_op {
     bool lies = false;       // it must not be acknowledged
     bool has_body = false;   // but its body is complete
     uint64_t range_from = 0, range_to = 0;
+    std::string list_after;                             // a page of a list that begins after this name
+    size_t list_size = 0;                               // its size; 0: all
+    void (*on_answer)(void *arg, int status) = nullptr; // for those who changed the members; 0: no answer
+    void *arg = nullptr;
+    bool ends_at_pod = false; // the last address was a pod's
 };
 
 // Once everything is healed, what does not hold counts as a refusal.

@@ -99,6 +99,9 @@ static void arrive_data(sim_link *link, int from, size_t size)
         to->in_at = 0;
     }
     to->in.append(way.flying, 0, size);
+    sim_world &w = *link->world;
+    if (from == 0 && w.on_carried != nullptr)
+        w.on_carried(w.carried_arg, *link, std::string_view(way.flying).substr(0, size));
     way.flying.erase(0, size);
     way.carried += size;
     sim_conn_wake(*to, 0);
@@ -163,6 +166,13 @@ void sim_net_hold(sim_world &w, const std::string &from, const std::string &to, 
     }
 }
 
+void sim_net_hold_pair(sim_world &w, const std::string &a, const std::string &b, uint64_t until_us)
+{
+    w.held_pairs[std::minmax(a, b)] = until_us;
+    sim_net_hold(w, a, b, until_us);
+    sim_net_hold(w, b, a, until_us);
+}
+
 void sim_net_power_back(sim_world &w, const std::string &name)
 {
     for (sim_link *link : w.links) {
@@ -173,6 +183,7 @@ void sim_net_power_back(sim_world &w, const std::string &name)
 
 void sim_net_break(sim_world &w)
 {
+    w.held_pairs.clear();
     for (sim_link *link : w.links) {
         bool is_troubled = link->is_silent;
         for (sim_way &way : link->ways) {

@@ -12,6 +12,7 @@
 namespace etlnode {
 
 static constexpr const char *proxy_address = "10.0.0.1";
+static constexpr const char *node_network = "10.0.0.";
 static constexpr uint16_t node_port = 8080;
 
 static void op_send(client_op *op, const std::string &address, uint16_t port, const std::string &target, bool is_last);
@@ -29,9 +30,11 @@ static client_op *op_make(sim_load &l, client_op::kind what, std::string method,
     return op;
 }
 
-static void op_free(client_op *op)
+static void op_free(client_op *op, int status = 0)
 {
     op->load->in_flight--;
+    if (op->on_answer != nullptr)
+        op->on_answer(op->arg, status);
     delete op;
 }
 
@@ -42,6 +45,8 @@ static const char *ending_name(sim_call::ending how)
 }
 
 // --- sending
+
+static bool is_redirect_status(int status) { return status == 301 || status == 307; }
 
 static void on_answer(void *arg, sim_call &call)
 {
@@ -66,17 +71,21 @@ static void on_answer(void *arg, sim_call &call)
     std::string location = sim_header(m, "location");
     std::string address, rest;
     uint16_t port = 0;
-    bool is_redirect = (m.status() == 301 || m.status() == 307) && op->hops < 3 && sim_url_split(location, address, port, rest);
+    bool is_redirect = is_redirect_status(m.status()) && op->hops < 6 && sim_url_split(location, address, port, rest);
     if (is_redirect) {
         op->hops++;
+        bool was_at_pod = op->ends_at_pod;
+        op->ends_at_pod = was_at_pod || !address.starts_with(node_network);
         bool is_by_node_port = address.starts_with(sim_machine_network);
-        if (op->hops > 1 && op->etl != nullptr && op->etl->mode == "hpull://" && is_by_node_port != op->etl->has_node_port)
+        if (!was_at_pod && sim_is_from_pod(*op) && is_by_node_port != op->etl->has_node_port)
             sim_fail(w, "hpull_address: %s is redirected to %s", op->etl->name.c_str(), address.c_str());
         op_send(op, address, port, rest, true);
         return;
     }
+    if (is_redirect_status(m.status()) && op->what != client_op::kind::several && !sim_is_from_pod(*op))
+        sim_fail(w, "%s %s%s: a redirect too many", op->method.c_str(), op->path.c_str(), op->query.c_str());
     sim_judge(op, m);
-    op_free(op);
+    op_free(op, m.status());
 }
 
 // Chooses how the client misbehaves, for the request that carries the payload.
@@ -143,14 +152,30 @@ static void op_send(client_op *op, const std::string &address, uint16_t port, co
     }
     if (sim_chance(w, 100))
         call.linger_us = !l.is_calm && sim_hit(w, sim_fault::client_idle) ? 80'000'000 : 200'000;
-    if (is_last && !op->lies)
+    if (is_last && !op->lies && op->what != client_op::kind::member)
         draw_manners(op, call);
     if (call.stop_sending_at < SIZE_MAX || call.hang_up_at < SIZE_MAX)
         call.linger_us = 0;
     sim_call_start(call);
 }
 
-static void op_begin(client_op *op, bool is_redirected) { op_send(op, proxy_address, node_port, op->path + op->query, !is_redirected); }
+// While targets come and go, some clients use an old map, or guess: they ask a target at once, which may be a wrong one.
+static void op_begin(client_op *op, bool is_redirected)
+{
+    sim_load &l = *op->load;
+    // A target that is silent when a bucket is destroyed shows it until it hears of that; so only objects of the other bucket.
+    bool may_guess = is_redirected && l.moves && !l.is_calm && op->object != nullptr && op->path.starts_with("/v1/objects/b/");
+    size_t guess = l.guess;
+    if (guess == 0 && may_guess && rng_below(l.move_random, 6) == 0)
+        guess = static_cast<size_t>(1 + rng_below(l.move_random, l.cluster->nodes.size() - 1));
+    bool is_write = op->what == client_op::kind::put || op->what == client_op::kind::remove;
+    // One that was given up may show old data until it hears of that. But it acknowledges nothing.
+    if (guess > 0 && may_guess && (is_write || !l.cluster->nodes[guess]->is_lost))
+        op_send(op, node_network + std::to_string(guess + 1), node_port,
+            op->path + op->query + (op->query.empty() ? "?" : "&") + "pid=guess&utm=1", true);
+    else
+        op_send(op, proxy_address, node_port, op->path + op->query, !is_redirected);
+}
 
 // --- operations
 
@@ -260,6 +285,24 @@ static void list_bucket(sim_load &l, const std::string &bucket)
 {
     client_op *op = op_make(l, client_op::kind::list, "GET", "/v1/buckets/" + bucket);
     op->body = R"({"action":"list","name":"","value":{}})";
+    op_begin(op, false);
+}
+
+void sim_load_list_page(sim_load &l, const std::string &bucket, const std::string &after, size_t size)
+{
+    client_op *op = op_make(l, client_op::kind::list, "GET", "/v1/buckets/" + bucket);
+    op->body = text_format(R"({"action":"list","name":"","value":{"pagesize":%zu,"continuation_token":"%s"}})", size, after.c_str());
+    op->list_after = after;
+    op->list_size = size;
+    op_begin(op, false);
+}
+
+void sim_load_member(sim_load &l, const std::string &body, void (*on_answer)(void *arg, int status), void *arg)
+{
+    client_op *op = op_make(l, client_op::kind::member, "PUT", "/v1/cluster");
+    op->body = body;
+    op->on_answer = on_answer;
+    op->arg = arg;
     op_begin(op, false);
 }
 
@@ -388,8 +431,6 @@ static void pipeline(sim_load &l)
     sim_call_start(call);
 }
 
-static void read_page(sim_load &l, const std::string &path) { op_begin(op_make(l, client_op::kind::page, "GET", path), false); }
-
 void sim_load_scrub(sim_load &l)
 {
     client_op *op = op_make(l, client_op::kind::page, "PUT", "/v1/cluster");
@@ -445,7 +486,8 @@ void sim_load_act(sim_load &l)
     else if (is(profile.transform))
         etl != nullptr ? read_transformed(l, o, *etl) : sim_load_put(l, o);
     else if (is(profile.list))
-        list_bucket(l, o.bucket);
+        l.moves &&rng_below(l.move_random, 2) == 0 ? sim_load_list_page(l, o.bucket, "", 1 + rng_below(l.move_random, 8))
+                                                   : list_bucket(l, o.bucket);
     else if (is(profile.etls))
         list_etls(l);
     else if (is(profile.init))
@@ -455,7 +497,8 @@ void sim_load_act(sim_load &l)
     else if (is(profile.bucket))
         l.volatile_exists ? destroy_bucket(l) : sim_load_create_bucket(l, "v");
     else if (is(profile.page))
-        read_page(l, etl != nullptr && sim_chance(w, 500) ? "/v1/etl/logs/" + etl->id : "/metrics");
+        op_begin(
+            op_make(l, client_op::kind::page, "GET", etl != nullptr && sim_chance(w, 500) ? "/v1/etl/logs/" + etl->id : "/metrics"), false);
     else if (sim_hit(w, sim_fault::client_pipelining))
         pipeline(l);
     if (l.copies && rng_below(l.copy_random, 3) == 0)
@@ -468,6 +511,34 @@ void sim_load_act(sim_load &l)
         for (int i = 0; i < 12; i++)
             read_object(l, o, client_op::kind::range);
     }
+}
+
+void sim_load_write_at(sim_load &l, size_t node)
+{
+    sim_object &o = *l.objects[static_cast<size_t>(rng_below(l.move_random, l.objects.size()))];
+    l.guess = node;
+    rng_below(l.move_random, 4) == 0 ? remove_object(l, o) : sim_load_put(l, o);
+    l.guess = 0;
+}
+
+void sim_load_touch(sim_load &l)
+{
+    sim_object &o = *l.objects[static_cast<size_t>(rng_below(l.move_random, l.objects.size()))];
+    uint64_t at = rng_below(l.move_random, 100);
+    if (at < 25)
+        sim_load_put(l, o);
+    else if (at < 40)
+        remove_object(l, o);
+    else if (at < 65)
+        read_object(l, o, client_op::kind::read);
+    else if (at < 70)
+        read_object(l, o, client_op::kind::head);
+    else if (at < 85)
+        list_bucket(l, o.bucket);
+    else if (at < 97)
+        sim_load_list_page(l, o.bucket, "", static_cast<size_t>(1 + rng_below(l.move_random, 8)));
+    else
+        l.volatile_exists ? destroy_bucket(l) : sim_load_create_bucket(l, "v");
 }
 
 void sim_load_verify(sim_load &l)
@@ -490,6 +561,8 @@ void sim_load_verify(sim_load &l)
         }
     }
     list_bucket(l, "b");
+    if (l.moves)
+        sim_load_list_page(l, "b", "", 5);
     list_etls(l);
 }
 
@@ -501,7 +574,9 @@ sim_load *sim_load_make(sim_world &w, sim_cluster &c)
     l->clients = sim_host_make(w, sim_host_kind::client, "clients", "10.0.1.1", memory_empty());
     l->copies = w.seed % 4 == 3;
     l->copy_random = rng{w.seed * 0x9e3779b97f4a7c15ull + 1};
-    for (int i = 0; i < (l->copies ? 15 : 12); i++) {
+    l->moves = sim_moves_in(w);
+    l->move_random = rng{w.seed * 0xd1342543de82ef95ull + 1};
+    for (int i = 0; i < (l->moves ? 30 : l->copies ? 15 : 12); i++) {
         auto *o = new sim_object;
         o->bucket = i < 9 || i >= 12 ? "b" : "v";
         o->name = text_format("o%d", i);

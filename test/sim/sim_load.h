@@ -41,6 +41,9 @@ struct sim_load {
     bool is_calm = false;         // after healing: everything must succeed
     bool copies = false;          // one seed in four also copies objects, from the first ones to three more; other seeds keep their course
     rng copy_random;
+    bool moves = false; // targets come and go: clients also go to any target at once, and lists have pages
+    rng move_random;
+    size_t guess = 0;               // the target that is asked at once, by its place among the nodes; 0: as drawn
     uint64_t refused_when_calm = 0; // answers of this round that were not the expected ones
     std::string refusal;            // one of them
 };
@@ -54,7 +57,15 @@ void sim_load_create_bucket(sim_load &l, const std::string &bucket);
 void sim_load_verify(sim_load &l);
 void sim_load_init(sim_load &l);
 void sim_load_scrub(sim_load &l);
+// The page after that name, then those that follow.
+void sim_load_list_page(sim_load &l, const std::string &bucket, const std::string &after, size_t size);
+// Asks the proxy for a change of the members: the body of PUT /v1/cluster.
+void sim_load_member(sim_load &l, const std::string &body, void (*on_answer)(void *arg, int status), void *arg);
 void sim_load_put(sim_load &l, sim_object &o);
+// Plain requests for any object, as `move_random` draws them: what moving may spoil.
+void sim_load_touch(sim_load &l);
+// A write that a client with an old map sends to this target.
+void sim_load_write_at(sim_load &l, size_t node);
 void sim_load_stop(sim_load &l, sim_etl &etl);
 
 } // namespace etlnode

@@ -139,6 +139,8 @@ static void on_connect_event(void *arg)
             call->conn = new_end(link, 0, host, call->address + ":" + std::to_string(call->port));
             net_conn *accepted = new_end(link, 1, l->host, host->address + ":" + std::to_string(host->next_port++));
             draw_link_faults(link);
+            if (auto held = w.held_pairs.find(std::minmax(link->from, link->to)); held != w.held_pairs.end())
+                link->ways[0].held_until_us = link->ways[1].held_until_us = held->second;
             l->backlog.push_back(accepted);
             if (l->event == nullptr && !l->paused)
                 l->event = sim_after(w, l->host, sim_latency(w), on_accept_event, l);

@@ -43,12 +43,22 @@ static bool gives(const sim_write &write, std::string_view plain, uint64_t end_u
     });
 }
 
+static bool is_overwritten(const sim_object &o, const sim_write &write, uint64_t start_us)
+{
+    return std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &later) {
+        return later.start_us > write.end_us && later.end_us < start_us && !(later.is_loss && start_us >= later.until_us);
+    });
+}
+
 bool sim_is_possible(const sim_object &o, const sim_write &write, uint64_t start_us, uint64_t end_us)
 {
-    if (write.start_us > end_us)
+    if (write.start_us > end_us || (write.is_loss && start_us >= write.until_us))
         return false;
-    return std::none_of(
-        o.writes.begin(), o.writes.end(), [&](const sim_write &later) { return later.start_us > write.end_us && later.end_us < start_us; });
+    if (!is_overwritten(o, write, start_us))
+        return true;
+    return std::any_of(o.writes.begin(), o.writes.end(), [&](const sim_write &loss) {
+        return loss.is_loss && !write.is_loss && write.start_us <= loss.start_us && sim_is_possible(o, loss, start_us, end_us);
+    });
 }
 
 sim_write *sim_saw_content(
@@ -87,10 +97,10 @@ bool sim_is_part(const sim_object &o, std::string_view part, size_t offset, bool
     });
 }
 
-bool sim_must_exist(const sim_object &o, uint64_t start_us, uint64_t end_us)
+bool sim_must_exist(const sim_object &o, uint64_t start_us, uint64_t end_us, const sim_write *except)
 {
     return std::none_of(o.writes.begin(), o.writes.end(),
-        [&](const sim_write &write) { return write.is_absent && sim_is_possible(o, write, start_us, end_us); });
+        [&](const sim_write &write) { return write.is_absent && &write != except && sim_is_possible(o, write, start_us, end_us); });
 }
 
 bool sim_may_exist(const sim_object &o, uint64_t start_us, uint64_t end_us)

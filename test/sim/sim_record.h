@@ -24,6 +24,10 @@ struct sim_write {
     // A copy has the content of another object's write that was current at some moment during the copying, transformed or not.
     struct sim_object *copied_from = nullptr;
     bool is_transformed = false;
+    // The disk with the newest version was given up: from start_us on nothing of the object is there, or anything that was there before,
+    // until something is written. Reads that begin after until_us cannot see that any more: the disk is back.
+    bool is_loss = false;
+    uint64_t until_us = UINT64_MAX;
 };
 
 struct sim_object {
@@ -43,7 +47,8 @@ sim_write *sim_saw_content(
 bool sim_saw_absent(sim_object &o, uint64_t start_us, uint64_t end_us);
 // A part of an object was read: does any write, possible or not, contain these bytes at `offset`?
 bool sim_is_part(const sim_object &o, std::string_view part, size_t offset, bool is_transformed);
-bool sim_must_exist(const sim_object &o, uint64_t start_us, uint64_t end_us);
+// `except`: a write that does not count, for example the removal that asks. Null: all count.
+bool sim_must_exist(const sim_object &o, uint64_t start_us, uint64_t end_us, const sim_write *except = nullptr);
 bool sim_may_exist(const sim_object &o, uint64_t start_us, uint64_t end_us);
 
 } // namespace etlnode

@@ -7,10 +7,13 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "control/placement_epochs.h"
 #include "role/proxy/proxy.h"
 #include "role/target/target.h"
 #include "sim_cluster.h"
 #include "sim_load.h"
+#include "sim_moves.h"
+#include "sim_rows.h"
 #include "store/content_path.h"
 #include "store/store_internal.h"
 #include "transfer/transfer.h"
@@ -28,14 +31,12 @@ struct sim_scene {
     sim_world *w = nullptr;
     sim_cluster *cluster = nullptr;
     sim_load *load = nullptr;
+    sim_rows *rows = nullptr;
+    sim_moves *moves = nullptr; // null: the members stay
     uint64_t faults_until_us = 0;
 };
 
-static void pass(sim_scene &s, uint64_t until_us)
-{
-    while (sim_step(*s.w, until_us))
-        sim_cluster_tend(*s.cluster);
-}
+static void pass(sim_scene &s, uint64_t until_us) { sim_cluster_pass(*s.cluster, until_us); }
 
 // Waits until nothing is in flight; false if that takes too long.
 static bool settle_load(sim_scene &s, uint64_t limit_us)
@@ -174,8 +175,11 @@ static void audit_pods(sim_scene &s)
             sim_fail(w, "ETL %s is %s long after the last change", etl.name.c_str(),
                 std::string(etl_stage_names[static_cast<size_t>(etl.stage)]).c_str());
         for (size_t i = 1; i < s.cluster->nodes.size(); i++) {
-            if (!found.contains({etl.id, sim_node_id(*s.cluster->nodes[i])}))
-                sim_fail(w, "S4: ETL %s has no pod for %s", etl.name.c_str(), s.cluster->nodes[i]->name.c_str());
+            const cluster_node *node = document_find_node(document, sim_node_id(*s.cluster->nodes[i]));
+            bool is_spared = node != nullptr && document_placement_state(document, *node) == placement_state::maintenance;
+            if (found.contains({etl.id, sim_node_id(*s.cluster->nodes[i])}) == is_spared)
+                sim_fail(
+                    w, "S4 or S7: ETL %s has %s pod for %s", etl.name.c_str(), is_spared ? "a" : "no", s.cluster->nodes[i]->name.c_str());
         }
     }
 }
@@ -249,7 +253,7 @@ static void trouble(sim_scene &s)
     uint64_t length = sim_chance(w, 100) ? sim_between(w, 60 * second, 150 * second) : sim_between(w, 10 * second, 50 * second);
     uint64_t operations = sim_between(w, 30, 250);
     size_t width = static_cast<size_t>(sim_between(w, 1, 12));
-    for (size_t i = 0; i < sim_fault_count; i++)
+    for (size_t i = 0; i < static_cast<size_t>(sim_fault::member_join); i++)
         w.enabled[i] = sim_chance(w, 350);
     s.load->profile = static_cast<size_t>(sim_below(w, 4));
     if (s.load->profile == 2 || sim_chance(w, 500)) { // with ETLs from the beginning, so that something can be hostile
@@ -259,9 +263,18 @@ static void trouble(sim_scene &s)
             sim_load_put(*s.load, *s.load->objects[i]);
         (void)settle_load(s, 30 * second);
     }
+    if (s.moves != nullptr) { // so that there is something to move
+        for (sim_object *o : s.load->objects)
+            sim_load_put(*s.load, *o);
+        (void)settle_load(s, 30 * second);
+    }
+    if (s.moves != nullptr)
+        length = sim_moves_length(*s.moves, length);
     w.faults_on = true;
     s.faults_until_us = w.now_us + length;
     plan_node_faults(s);
+    if (s.moves != nullptr)
+        sim_moves_plan(*s.moves, s.faults_until_us);
     while (w.now_us < s.faults_until_us) {
         pass(s, w.now_us + sim_between(w, 0, 2 * length / operations));
         if (s.load->in_flight < width)
@@ -279,6 +292,7 @@ static void heal(sim_scene &s)
         host->slow_disk_until_us = 0;
         host->no_descriptors_until_us = 0;
         host->faults.clear();
+        host->space = disk_space(memory_world{}.space);
     }
     sim_net_break(w);
     sim_kube_heal(*w.kube);
@@ -368,6 +382,9 @@ static void end(sim_scene &s)
     uint64_t until = w.now_us + 200 * second; // for segments still in flight
     while (!w.links.empty() && sim_step(w, until))
         continue;
+    sim_rows_free(s.rows);
+    if (s.moves != nullptr)
+        sim_moves_free(s.moves);
     sim_load_free(s.load);
     sim_kube_free(w.kube);
     sim_cluster_free(s.cluster);
@@ -399,12 +416,17 @@ sim_result sim_run(uint64_t seed, bool is_verbose)
     s.w->kube = sim_kube_make(*s.w);
     s.cluster = sim_cluster_make(*s.w, static_cast<size_t>(sim_between(*s.w, 1, 3)));
     s.load = sim_load_make(*s.w, *s.cluster);
+    s.rows = sim_rows_make(*s.cluster);
+    s.moves = sim_moves_in(*s.w) ? sim_moves_make(*s.cluster, *s.load) : nullptr;
     if (start(s)) {
         trouble(s);
         heal(s);
         await_liveness(s);
+        if (s.moves != nullptr && s.w->failures.empty() && sim_moves_settle(*s.moves, liveness_us))
+            await_liveness(s);
         if (s.w->failures.empty()) {
             pass(s, s.w->now_us + quiet_us);
+            sim_rows_audit(*s.cluster);
             std::set<std::pair<std::string, std::string>> seen;
             for (size_t i = 1; i < s.cluster->nodes.size(); i++)
                 audit_disk(s, *s.cluster->nodes[i], seen);

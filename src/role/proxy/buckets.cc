@@ -244,7 +244,6 @@ static error apply_destroy(bucket_request &r, cluster_document &next)
         return make_error(error_code::bucket_not_found);
     for (const cluster_bucket &orphan : orphans)
         document_record_destroyed(next, orphan, next.version + 1);
-    document_miss(next);
     r.p->bucket_versions.erase(r.bucket);
     return no_error;
 }

@@ -19,18 +19,6 @@ namespace etlnode {
 
 // --- ?what=nodes: the state of the nodes, for people and their programs
 
-static bool is_in_maintenance(const cluster_node &node) { return (node.flags & (node_flag_maintenance | node_flag_decommission)) != 0; }
-
-std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node)
-{
-    for (const cluster_departure &departure : document.departures) {
-        if (departure.id == node.id)
-            return departure.is_missed ? "it was taken out, and before it came back something was written, deleted or destroyed"
-                                       : "it was taken out and came back, but other targets are placed than when it was in";
-    }
-    return "it joined a cluster that holds objects, and there is no rebalance yet";
-}
-
 static void add_capacity(cJSON *row, const node_capacity &capacity)
 {
     if (!capacity.version.empty())
@@ -60,8 +48,10 @@ static std::string placement_text(const proxy &p, const cluster_node &node, plac
     case placement_state::joining: return "objects that belong to it now are still moving to it";
     case placement_state::draining: return "its objects are moving to other targets";
     case placement_state::maintenance:
+        if (const proxy_target *seen = proxy_heard_target(p, node.id); seen != nullptr && seen->is_count_known && seen->object_count > 0)
+            return "it holds objects from an earlier time, which may have been overwritten or deleted since; they are not served";
         return node.want == node_want::leave ? "it is empty and can be stopped; it is forgotten when it is silent"
-                                             : "it was taken out and is empty: etlctl target activate " + node.id + " takes it in again";
+                                             : "it is empty and gets no objects: etlctl target activate " + node.id + " lets it take some";
     case placement_state::active:
     case placement_state::lost: break;
     }
@@ -80,6 +70,23 @@ static json_ptr lost_rows(const cluster_document &document)
     return rows;
 }
 
+// How many objects it holds and since when it is silent; of one that was not heard since the start, as a former process noted it.
+static void add_holdings(const proxy &p, cJSON *row, const cluster_node &node)
+{
+    const proxy_target *seen = proxy_heard_target(p, node.id);
+    const proxy_last_count *last = proxy_last_count_of(p, node.id);
+    uint64_t now_ns = clock_wall_ns(*p.e);
+    if (proxy_target_is_silent(p, node.id) && seen != nullptr)
+        json_add_u64(row, "silent_seconds", (clock_now_ms(*p.e) - seen->here.heard_ms) / 1000);
+    else if (proxy_target_is_silent(p, node.id) && last != nullptr && last->heard_ns < now_ns)
+        json_add_u64(row, "silent_seconds", (now_ns - last->heard_ns) / 1'000'000'000);
+    if (last == nullptr)
+        return;
+    json_add_u64(row, "objects", last->objects);
+    if (seen == nullptr && last->are_bytes_known)
+        json_add_u64(row, "bytes", last->bytes);
+}
+
 static json_ptr node_row(const proxy &p, const cluster_node &node)
 {
     json_ptr row = json_object();
@@ -94,19 +101,14 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
     if (node.is_target && proxy_target_is_silent(p, node.id)) {
         state = "silent";
         reason = "its objects are unavailable until it is heard again";
-        if (seen != nullptr)
-            json_add_u64(row.get(), "silent_seconds", (clock_now_ms(*p.e) - seen->here.heard_ms) / 1000);
     }
-    if (node.is_target && proxy_document(p).placement.epoch > 0) {
+    if (node.is_target) {
         placement_state place = document_placement_state(proxy_document(p), node);
         bool may_hold = cluster_node_is_placed(node) || place == placement_state::draining;
         if (state != "silent" || !may_hold) {
             state = placement_state_names[static_cast<size_t>(place)];
             reason = placement_text(p, node, place);
         }
-    } else if (is_in_maintenance(node)) {
-        state = "maintenance";
-        reason = proxy_maintenance_text(proxy_document(p), node);
     }
     auto found = p.targets.find(node.id);
     if (node.is_target && found != p.targets.end() && !found->second.odds.empty()) {
@@ -114,8 +116,10 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
         reason = found->second.odds;
     }
     json_add_text(row.get(), "state", state);
-    if (seen != nullptr && seen->is_count_known)
-        json_add_u64(row.get(), "objects", seen->object_count);
+    if (seen != nullptr && seen->placement.adopted > 0)
+        json_add_u64(row.get(), "epoch", seen->placement.adopted);
+    if (node.is_target)
+        add_holdings(p, row.get(), node);
     if (node.id == p.id)
         json_add_text(row.get(), "version", p.options.version.empty() ? NODE_VERSION : p.options.version);
     else if (seen != nullptr)
@@ -144,11 +148,9 @@ static void serve_nodes(proxy &p, exchange &x)
     cJSON *nodes = json_add_array(tree.get(), "nodes");
     for (const cluster_node &node : document.nodes)
         json_append(nodes, node_row(p, node));
-    if (document.placement.epoch > 0) {
-        json_add_u64_text(tree.get(), "epoch", document.placement.epoch);
-        json_add_bool(tree.get(), "moving", placement_is_moving(document.placement));
-        json_add_tree(tree.get(), "lost", lost_rows(document));
-    }
+    json_add_u64_text(tree.get(), "epoch", document_epoch(document));
+    json_add_bool(tree.get(), "moving", placement_is_moving(document.placement));
+    json_add_tree(tree.get(), "lost", lost_rows(document));
     cJSON *strangers = json_add_array(tree.get(), "strangers");
     uint64_t now = clock_now_ms(*p.e);
     for (const auto &[id, stranger] : p.strangers) {

@@ -73,8 +73,7 @@ static error apply_start(void *arg, cluster_document &next)
 {
     proxy &p = *static_cast<proxy_load *>(arg)->p;
     proxy_document_take_over(p, next);
-    if (p.options.moves_objects)
-        placement_begin(next);
+    placement_begin(next);
     return no_error;
 }
 
@@ -130,7 +129,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
         if (!p.options.recover_from.empty())
             LOG(info, "cluster", "msg=\"--recover-from has no effect: the data directory holds a cluster document\"");
         const cluster_node *self = document_find_node(document, p.id);
-        p.is_start_due = self == nullptr || self->url != p.url || (p.options.moves_objects && document.placement.epoch == 0);
+        p.is_start_due = self == nullptr || self->url != p.url || document.placement.epoch == 0;
         for (const cluster_etl &etl : document.etls)
             p.is_start_due = p.is_start_due || etl.stage == etl_stage::initializing || document_is_to_shed_spec(etl);
     }
@@ -168,6 +167,7 @@ void proxy_document_load(proxy &p, void (*on_loaded)(proxy &p, error err, const 
     p.documents.on_stored = on_stored;
     p.documents.on_idle = proxy_note_work_ended;
     p.documents.may_change = may_change;
+    p.documents.amend = proxy_jobs_follow_placement;
     p.documents.arg = &p;
     proxy_targets_begin(p);
     meta_read(*p.e, p.documents.name, on_read, new proxy_load{&p, on_loaded});

@@ -35,8 +35,21 @@ static std::string kinds_text()
     return text;
 }
 
+// The rebalance of this epoch, if objects move; then a start makes it go on.
+static cluster_job *find_rebalance(cluster_document &document)
+{
+    cluster_job *job = document_find_job(document, rebalance_job_id(document.placement.epoch));
+    return job != nullptr && job->ended_ns == 0 ? job : nullptr;
+}
+
 static error apply_start(job_change &r, cluster_document &next)
 {
+    cluster_job *rebalance = r.job.kind == rebalance_kind ? find_rebalance(next) : nullptr;
+    if (rebalance != nullptr) {
+        rebalance->is_cancelled = false;
+        r.job = *rebalance;
+        return no_error;
+    }
     document_prune_jobs(next, clock_wall_ns(*r.p->e));
     size_t running = 0;
     for (const cluster_job &job : next.jobs)

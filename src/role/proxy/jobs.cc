@@ -68,7 +68,7 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
     }
     sum.state = job_done;
     std::vector<broadcast_peer> peers = proxy_needed_peers(p);
-    sum.is_over = !peers.empty();
+    sum.is_over = !peers.empty() && job.kind != rebalance_kind;
     for (const broadcast_peer &peer : peers) {
         auto target = p.targets.find(peer.id);
         const job_report *report = target != p.targets.end() ? proxy_job_report(target->second, job.id) : nullptr;
@@ -80,11 +80,50 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
         sum.is_over = sum.is_over && has_ended;
     }
     if (!sum.is_over)
-        sum.state = job.is_cancelled ? "cancelling" : job_running;
+        sum.state = !job.is_cancelled ? job_running : job.kind == rebalance_kind ? "paused" : "cancelling";
     return sum;
 }
 
 // --- the end of a job
+
+static void end_job(cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
+{
+    job.ended_ns = std::max<uint64_t>(now_ns, 1);
+    job.state = sum.state;
+    job.done = sum.done;
+    job.skipped = sum.skipped;
+    job.failed = sum.failed;
+    job.bytes = sum.bytes;
+    job.error = sum.error;
+    LOG(info, "job", "job=%s kind=%s state=%s done=%llu skipped=%llu failed=%llu msg=\"the job is over on all targets\"", job.id.c_str(),
+        text_escape(job.kind).c_str(), job.state.c_str(), static_cast<unsigned long long>(job.done),
+        static_cast<unsigned long long>(job.skipped), static_cast<unsigned long long>(job.failed));
+}
+
+void proxy_jobs_follow_placement(void *arg, cluster_document &next)
+{
+    const proxy &p = *static_cast<const proxy *>(arg);
+    uint64_t now_ns = clock_wall_ns(*p.e);
+    bool is_moving = placement_is_moving(next.placement);
+    std::string id = rebalance_job_id(next.placement.epoch);
+    for (cluster_job &job : next.jobs) {
+        if (job.kind != rebalance_kind || job.ended_ns != 0 || job.id == id)
+            continue;
+        proxy_job_sum sum = proxy_job_sum_up(p, job);
+        sum.state = is_moving ? job_cancelled : job_done;
+        sum.error = is_moving ? id + " goes on with it: the placement has changed again" : std::string();
+        end_job(job, sum, now_ns);
+    }
+    if (!is_moving || document_find_job(next, id) != nullptr)
+        return;
+    document_prune_jobs(next, now_ns);
+    cluster_job job;
+    job.id = std::move(id);
+    job.kind = rebalance_kind;
+    job.creator = "placement";
+    job.created_ns = now_ns;
+    next.jobs.push_back(std::move(job));
+}
 
 static error apply_ended(void *arg, cluster_document &next)
 {
@@ -96,16 +135,7 @@ static error apply_ended(void *arg, cluster_document &next)
         if (!sum.is_over)
             continue;
         is_changed = true;
-        job.ended_ns = std::max<uint64_t>(now_ns, 1);
-        job.state = sum.state;
-        job.done = sum.done;
-        job.skipped = sum.skipped;
-        job.failed = sum.failed;
-        job.bytes = sum.bytes;
-        job.error = sum.error;
-        LOG(info, "job", "job=%s kind=%s state=%s done=%llu skipped=%llu failed=%llu msg=\"the job is over on all targets\"",
-            job.id.c_str(), text_escape(job.kind).c_str(), job.state.c_str(), static_cast<unsigned long long>(job.done),
-            static_cast<unsigned long long>(job.skipped), static_cast<unsigned long long>(job.failed));
+        end_job(job, sum, now_ns);
     }
     return is_changed ? no_error : make_error(error_code::not_found);
 }

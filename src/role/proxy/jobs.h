@@ -24,6 +24,9 @@ const job_report *proxy_job_report(const proxy_target &target, std::string_view 
 // A target has reported, or the document has changed: jobs that are over are stored as that.
 void proxy_jobs_settle(proxy &p);
 
+// For document_queue.amend: a rebalance begins and ends with the epoch in which objects move.
+void proxy_jobs_follow_placement(void *arg, cluster_document &next);
+
 // job_calls.cc: AIStore's calls. True: the request was theirs, and has been taken over.
 bool proxy_job_query(proxy &p, exchange &x, std::string_view what);
 bool proxy_job_action(proxy &p, exchange &x, std::string_view action, const cJSON *value);

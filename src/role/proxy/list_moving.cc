@@ -111,10 +111,6 @@ static void ask(moving_page_request &r)
 {
     proxy &p = *r.p;
     std::vector<broadcast_peer> peers = proxy_placed_peers(p);
-    for (const cluster_node *giver : document_givers(proxy_document(p))) {
-        if (!cluster_node_is_placed(*giver))
-            peers.push_back({giver->id, giver->url});
-    }
     for (const broadcast_peer &peer : peers) {
         if (!proxy_target_is_silent(p, peer.id))
             continue;

@@ -38,8 +38,6 @@ struct member_request : proxy_request {
     bool is_lost_count_known = false;
 };
 
-static bool has_epochs(const proxy &p) { return proxy_document(p).placement.epoch > 0; }
-
 static void fail_unknown(member_request &r)
 {
     std::vector<std::string_view> names;
@@ -60,14 +58,23 @@ static uint64_t silent_ms(const proxy &p, const std::string &id)
 
 // --- the change
 
+// A drained target has no pods. It starts those that it needs, and joins when they serve (placement.cc).
+static placement_refusal activate(const member_request &r, cluster_document &next)
+{
+    placement_refusal refused = placement_want(next, r.target);
+    const cluster_node *node = document_find_node(next, r.target);
+    if (refused.err || node == nullptr)
+        return refused;
+    bool is_draining = document_placement_state(next, *node) == placement_state::draining; // its pods are still there
+    std::string ids[] = {r.target};
+    return is_draining || proxy_join_obstacle(*r.p, next, *node).empty() ? placement_join(next, ids) : refused;
+}
+
 static placement_refusal change_epoch(member_request &r, cluster_document &next)
 {
     switch (r.action) {
     case member_action::drain: return placement_drain(next, r.target, node_want::maintenance);
-    case member_action::activate: {
-        std::string ids[] = {r.target};
-        return placement_join(next, ids);
-    }
+    case member_action::activate: return activate(r, next);
     case member_action::decommission:
         return r.is_silent ? placement_lose(next, r.target, silent_ms(*r.p, r.target)) : placement_drain(next, r.target, node_want::leave);
     case member_action::replace: return placement_replace(next, r.target, r.disk, silent_ms(*r.p, r.target));
@@ -78,8 +85,6 @@ static placement_refusal change_epoch(member_request &r, cluster_document &next)
 
 static error apply_member_change(member_request &r, cluster_document &next)
 {
-    if (next.placement.epoch == 0)
-        return document_depart(next, r.target) ? no_error : make_error(error_code::not_found);
     placement_refusal refused = change_epoch(r, next);
     r.why = refused.why;
     return refused.err;
@@ -88,10 +93,9 @@ static error apply_member_change(member_request &r, cluster_document &next)
 static void log_loss(const member_request &r)
 {
     std::string lost = r.is_lost_count_known ? std::to_string(r.lost_count) : std::string("unknown");
-    const char *later = has_epochs(*r.p) ? "unless it comes back with its data"
-                                         : "unless it comes back with its data before anything changes";
-    LOG(warn, "cluster", "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, %s\"", r.target.c_str(),
-        lost.c_str(), later);
+    LOG(warn, "cluster",
+        "target=%s objects=%s msg=\"removed from the cluster: what only it held is gone, unless it comes back with its data\"",
+        r.target.c_str(), lost.c_str());
 }
 
 static void on_changed(member_request &r, error err)
@@ -120,9 +124,9 @@ static void on_changed(member_request &r, error err)
 // Only lose what the caller was shown.
 static bool admit_count(member_request &r, const cJSON *value)
 {
-    const proxy_target *seen = proxy_heard_target(*r.p, r.target);
-    r.is_lost_count_known = seen != nullptr && seen->is_count_known;
-    r.lost_count = r.is_lost_count_known ? seen->object_count : 0;
+    const proxy_last_count *last = proxy_last_count_of(*r.p, r.target);
+    r.is_lost_count_known = last != nullptr;
+    r.lost_count = last != nullptr ? last->objects : 0;
     const cJSON *shown = json_get(value, "objects");
     uint64_t expected = json_u64(value, "objects", UINT64_MAX);
     if (shown != nullptr && expected == UINT64_MAX) {
@@ -137,17 +141,6 @@ static bool admit_count(member_request &r, const cJSON *value)
         return false;
     }
     return true;
-}
-
-// Without epochs its objects would vanish while clients read them, and it would register again a moment later.
-static bool admit_removal(member_request &r)
-{
-    if (r.is_silent || has_epochs(*r.p))
-        return true;
-    proxy_request_fail(r, error_code::conflict,
-        "target " + r.target + " was heard a moment ago: stop it first; it can be taken out when it has been silent for " +
-            text_duration(target_silent_ms));
-    return false;
 }
 
 static bool admit_drain(member_request &r)
@@ -165,10 +158,10 @@ static bool admit_drain(member_request &r)
 static bool admit_activation(member_request &r, const cluster_node &node)
 {
     bool is_back = document_placement_state(proxy_document(*r.p), node) == placement_state::draining;
-    std::string missing = is_back ? std::string() : proxy_join_obstacle(*r.p, proxy_document(*r.p), node);
-    if (cluster_node_is_placed(node) || missing.empty())
+    std::string obstacle = is_back || cluster_node_is_placed(node) ? std::string() : proxy_activation_obstacle(*r.p, node.id);
+    if (obstacle.empty())
         return true;
-    proxy_request_fail(r, error_code::conflict, "target " + r.target + " cannot be activated yet: " + missing);
+    proxy_request_fail(r, error_code::conflict, "target " + r.target + " cannot be activated: " + obstacle);
     return false;
 }
 
@@ -219,27 +212,25 @@ static bool admit(member_request &r, const cJSON *value)
     switch (r.action) {
     case member_action::drain: return admit_drain(r);
     case member_action::activate: return admit_activation(r, *node);
-    case member_action::decommission: return admit_removal(r) && (!r.is_silent || admit_count(r, value));
+    case member_action::decommission: return !r.is_silent || admit_count(r, value);
     case member_action::replace: return admit_replacement(r) && admit_count(r, value);
     case member_action::forget: break;
     }
     return true;
 }
 
-static std::string action_names(const proxy &p)
+static std::string action_names()
 {
     std::string names;
-    for (const auto &one : actions) {
-        if (has_epochs(p) || one.action == member_action::decommission)
-            names += std::string(one.name) + ", ";
-    }
+    for (const auto &one : actions)
+        names += std::string(one.name) + ", ";
     return names + "start, stop";
 }
 
 static bool find_action(member_request &r, std::string_view name)
 {
     for (const auto &one : actions) {
-        if (one.name != name || !(has_epochs(*r.p) || one.action == member_action::decommission))
+        if (one.name != name)
             continue;
         r.action = one.action;
         return true;
@@ -260,11 +251,10 @@ static void on_body(member_request &r, std::string body)
     }
     if (!find_action(r, action)) {
         proxy_request_fail(
-            r, error_code::not_implemented, "action \"" + text_escape(action) + "\" is not implemented; there are: " + action_names(*r.p));
+            r, error_code::not_implemented, "action \"" + text_escape(action) + "\" is not implemented; there are: " + action_names());
         return;
     }
-    std::string odds = has_epochs(*r.p) ? proxy_odds_text(*r.p) : std::string();
-    if (!odds.empty()) {
+    if (std::string odds = proxy_odds_text(*r.p); !odds.empty()) {
         proxy_request_fail(r, error_code::diverged, odds);
         return;
     }
@@ -283,7 +273,8 @@ static void serve_cluster_change(proxy &p, exchange &x, const route_match &)
 
 static constexpr route rows[] = {
     ROUTE("PUT", "/v1/cluster", serve_cluster_change,
-        "take a target out that will not come back; body: action `decommission-node`, value `{\"sid\"}`. Jobs: `start` and `stop`"),
+        "action `start-maintenance`, `stop-maintenance`, `decommission-node`, `replace-disk` or `forget-disk`, value `{\"sid\"}`: a target "
+        "gives its objects, takes some, leaves or is lost, goes on with another directory, is given up. Jobs: `start` and `stop`"),
 };
 extern constinit const std::span<const route> proxy_membership_routes = rows;
 

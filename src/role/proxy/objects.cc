@@ -21,11 +21,6 @@
 
 namespace etlnode {
 
-// Served again when the document says that a target may have missed a change.
-struct missed_request : proxy_request {
-    route_match match;
-};
-
 static void refuse(proxy &p, exchange &x, const char *retry_after, const std::string &text, error_code code = error_code::unavailable)
 {
     p.counts.redirects_refused++;
@@ -33,25 +28,6 @@ static void refuse(proxy &p, exchange &x, const char *retry_after, const std::st
     if (error_is_retryable(code))
         http_write_header(headers, "Retry-After", retry_after);
     exchange_answer_error(x, code, text, 0, headers);
-}
-
-static error apply_miss(missed_request &, cluster_document &next)
-{
-    document_miss(next); // another request may have done so meanwhile: then only the version increases
-    return no_error;
-}
-
-static void redirect_object(proxy &p, exchange &x, const route_match &match);
-
-static void on_missed(missed_request &r, error err)
-{
-    if (err) {
-        proxy_request_fail(r, err.code, error_text(err));
-        return;
-    }
-    proxy &p = *r.p;
-    route_match match = r.match;
-    redirect_object(p, proxy_request_release(r), match);
 }
 
 // Whether the target's document contains the bucket; otherwise the request has been answered.
@@ -130,7 +106,6 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
-    const cluster_document &document = proxy_document(p);
     const cluster_node *node = find_holder(p, x, bucket, name);
     if (node == nullptr)
         return;
@@ -141,17 +116,6 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
         if (other == nullptr || !knows_bucket(p, x, *node, asked.to_bucket))
             return;
     }
-    bool is_change = head.method != "GET" && head.method != "HEAD";
-    if (is_change && document_needs_miss(document)) {
-        // A target that was removed must know, if it returns, that it missed a change. So store that durably before the change happens.
-        missed_request &r = proxy_request_make<missed_request>(p, x);
-        r.match = match;
-        proxy_request_change<apply_miss, on_missed>(r, false);
-        return;
-    }
-    bool is_read = head.method == "GET" || head.method == "HEAD" || head.method == "DELETE";
-    if (!is_read)
-        p.upload_ms = clock_now_ms(*p.e);
     answer a;
     a.status = head.method == "GET" ? 301 : 307;
     std::string &headers = a.headers;

@@ -39,15 +39,24 @@ bool proxy_has_settled(const proxy &p, const cluster_document &document)
 
 // --- joining
 
-// Why a new target is not placed yet; empty: nothing is missing.
-std::string proxy_join_obstacle(const proxy &p, const cluster_document &document, const cluster_node &node)
+// What a person must mend before a target can be placed; empty: nothing.
+std::string proxy_activation_obstacle(const proxy &p, const std::string &id)
 {
-    const proxy_target *target = proxy_heard_target(p, node.id);
+    const proxy_target *target = proxy_heard_target(p, id);
     if (target == nullptr || !presence_is_here(target->here))
         return "it is not heard";
     if (target->is_count_known && target->object_count > 0)
         return "it holds " + text_format("%llu", static_cast<unsigned long long>(target->object_count)) +
                " objects from an earlier time, which may have been deleted since: start it with an empty data directory";
+    return {};
+}
+
+// Why a new target is not placed yet; empty: nothing is missing.
+std::string proxy_join_obstacle(const proxy &p, const cluster_document &document, const cluster_node &node)
+{
+    if (std::string obstacle = proxy_activation_obstacle(p, node.id); !obstacle.empty())
+        return obstacle;
+    const proxy_target *target = proxy_heard_target(p, node.id);
     if (target->placement.adopted != document_epoch(document))
         return "it has not taken the cluster document yet";
     if (!target->placement.etls_serve)
@@ -55,10 +64,15 @@ std::string proxy_join_obstacle(const proxy &p, const cluster_document &document
     return {};
 }
 
+// A target that the operator wants to be placed, and that is not.
+static bool is_new(const cluster_document &document, const cluster_node &node)
+{
+    return node.is_target && node.want == node_want::placed && document_placement_state(document, node) == placement_state::fresh;
+}
+
 static bool is_ready_to_join(const proxy &p, const cluster_document &document, const cluster_node &node)
 {
-    return node.is_target && node.want == node_want::placed && document_placement_state(document, node) == placement_state::fresh &&
-           proxy_join_obstacle(p, document, node).empty();
+    return is_new(document, node) && proxy_join_obstacle(p, document, node).empty();
 }
 
 static std::vector<std::string> ready_to_join(const proxy &p, const cluster_document &document)
@@ -75,8 +89,7 @@ static std::vector<std::string> ready_to_join(const proxy &p, const cluster_docu
 static bool is_about_to_join(const proxy &p, const cluster_document &document)
 {
     return std::any_of(document.nodes.begin(), document.nodes.end(), [&](const cluster_node &node) {
-        return node.is_target && node.want == node_want::placed && document_placement_state(document, node) == placement_state::fresh &&
-               !is_ready_to_join(p, document, node) && !proxy_target_is_silent(p, node.id);
+        return is_new(document, node) && !is_ready_to_join(p, document, node) && !proxy_target_is_silent(p, node.id);
     });
 }
 

@@ -140,6 +140,8 @@ static void on_loaded(proxy &p, error err, const std::string &detail)
         lifecycle_failed(p.life, err, detail);
     else
         proxy_wait_pushed(p, on_targets_asked, &p);
+    if (!err && !lifecycle_is_closing(p.life))
+        proxy_last_counts_begin(p);
     proxy_note_work_ended(&p);
 }
 
@@ -182,7 +184,7 @@ static void finish(void *) {}
 static bool is_storing(const void *arg)
 {
     const proxy &p = *static_cast<const proxy *>(arg);
-    return has_work(p) || p.is_loading || !document_queue_is_idle(p.documents);
+    return has_work(p) || p.is_loading || p.last_counts.is_busy || !document_queue_is_idle(p.documents);
 }
 
 static bool is_idle(const void *arg) { return !is_storing(arg); }

@@ -92,6 +92,21 @@ struct proxy_waiter {
     void *arg = nullptr;
 };
 
+// last_counts.cc: what a target held when it was heard last.
+struct proxy_last_count {
+    uint64_t objects = 0, bytes = 0;
+    bool are_bytes_known = false;
+    uint64_t heard_ns = 0; // wall clock
+};
+struct proxy_last_counts {
+    std::map<std::string, proxy_last_count> targets; // by id
+    uint64_t version = 0;                            // of the stored ones
+    bool is_read = false;
+    bool is_busy = false; // they are read or stored
+    bool is_due = false;
+    timer *due = nullptr;
+};
+
 // placement.cc: what is due by itself.
 struct proxy_moves {
     timer *due = nullptr;
@@ -137,12 +152,12 @@ struct proxy {
     bool is_start_due = false;  // the document has to say that this proxy has started
     std::vector<proxy_waiter> waiters;
     proxy_moves moves;
+    proxy_last_counts last_counts;
     timer *tick = nullptr; // waiters whose time is up
     // A target that holds an older document than the one that made a bucket gets no requests for it: it might know an older bucket
     // of that name, whose removal would delete the new objects.
     std::map<std::string, uint64_t> bucket_versions; // of the buckets created by this process
     uint64_t loaded_version = 0;                     // for all others
-    uint64_t upload_ms = 0;                          // when the last upload was redirected; 0: never
     std::map<std::string, rollout_start *> starts;   // by ETL id
     proxy_request *requests = nullptr;               // list
     proxy_counts counts;
@@ -213,20 +228,26 @@ bool proxy_target_is_silent(const proxy &p, std::string_view id);
 const proxy_target *proxy_heard_target(const proxy &p, const std::string &id);
 // All targets of the document as peers of a broadcast, including those in maintenance.
 std::vector<broadcast_peer> proxy_target_peers(const proxy &p);
-// The targets that hold objects: those not in maintenance.
+// The targets that hold objects: those that are placed, and those that still give what they held.
 std::vector<broadcast_peer> proxy_placed_peers(const proxy &p);
-// All except silent targets in maintenance, which hold no objects and serve no requests.
+// All that hold objects, or will soon: not those in maintenance, nor new ones that are silent.
 std::vector<broadcast_peer> proxy_needed_peers(const proxy &p);
 // The first needed target that is silent; null if all of them can be heard.
 const cluster_node *proxy_silent_target(const proxy &p);
-// Why a target is in maintenance, for people.
-std::string proxy_maintenance_text(const cluster_document &document, const cluster_node &node);
 // Why this proxy must not change the document: a target holds one that does not match it. Empty: it may.
 std::string proxy_odds_text(const proxy &p);
 // Why a silent target cannot be asked: it holds another document, which counts as silent, or it was not heard. `out_code` says which.
 std::string proxy_unheard_text(const proxy &p, const std::string &id, error_code &out_code);
 // True if all targets that were heard hold a document that does not match: this proxy's document is then the wrong one.
 bool proxy_is_at_odds(const proxy &p);
+
+// last_counts.cc
+void proxy_last_counts_begin(proxy &p);
+void proxy_last_counts_stop(proxy &p);
+// The target has registered.
+void proxy_note_count(proxy &p, const std::string &id, const proxy_target &target);
+// Null: it is unknown.
+const proxy_last_count *proxy_last_count_of(const proxy &p, const std::string &id);
 
 // placement.cc
 void proxy_placement_begin(proxy &p);
@@ -237,6 +258,9 @@ void proxy_placement_check(proxy &p);
 bool proxy_has_settled(const proxy &p, const cluster_document &document);
 // Why a target that is not placed cannot join now; empty: it can.
 std::string proxy_join_obstacle(const proxy &p, const cluster_document &document, const cluster_node &node);
+
+// The part of it that a person must mend.
+std::string proxy_activation_obstacle(const proxy &p, const std::string &id);
 
 // list_moving.cc: one page of a bucket while objects move. `answer` gets the exchange unless the list failed.
 void proxy_list_moving(proxy &p, exchange &x, const std::string &bucket, const list_request &list,

@@ -34,7 +34,6 @@ struct registration_request : proxy_request {
     bool is_peer_count_known = false;
     node_capacity peer_capacity;
     std::vector<job_report> peer_jobs;
-    bool holds_objects = false; // the cluster: objects are, or may be, somewhere
 };
 
 static void note_registered(registration_request &r)
@@ -45,6 +44,7 @@ static void note_registered(registration_request &r)
     target.orphans = std::move(r.peer_orphans);
     target.capacity = r.peer_capacity;
     target.placement = r.peer_placement;
+    proxy_note_count(*r.p, r.node.id, target);
     target.other_disk.clear();
     target.jobs = std::move(r.peer_jobs);
     proxy_note_registered(target, r.peer_document.version);
@@ -86,6 +86,8 @@ static error apply_new_member(registration_request &r, cluster_document &next)
     } else if (next.buckets.empty()) {
         std::string ids[] = {r.node.id};
         refused = placement_join(next, ids);
+    } else if (!r.p->options.auto_activate) {
+        node.want = node_want::maintenance;
     }
     r.why = refused.why;
     return refused.err;
@@ -97,8 +99,6 @@ static error apply_member(registration_request &r, cluster_document &next)
         known->url = r.node.url;
         if (known->disk.empty())
             known->disk = r.node.disk;
-        if (document_may_return(next, *known))
-            document_return(next, *known);
         return no_error;
     }
     size_t targets = 0;
@@ -106,18 +106,7 @@ static error apply_member(registration_request &r, cluster_document &next)
         targets += node.is_target ? 1 : 0;
     if (targets >= target_count_max)
         return make_error(error_code::conflict, "the cluster has as many targets as it may have");
-    if (next.placement.epoch > 0)
-        return apply_new_member(r, next);
-    r.node.flags = 0;
-    bool is_departed = document_has_left(next, r.node.id);
-    bool may_return = is_departed && r.is_peer_of_cluster && document_may_return(next, r.node);
-    // What it missed may have been overwritten or deleted elsewhere. Its copies must then not appear again.
-    if (!next.buckets.empty() && !may_return && (r.holds_objects || (is_departed && may_hold_objects(r))))
-        r.node.flags |= node_flag_maintenance;
-    cluster_node &node = document_put_node(next, r.node);
-    if (may_return)
-        document_return(next, node);
-    return no_error;
+    return apply_new_member(r, next);
 }
 
 static void on_member_stored(registration_request &r, error err)
@@ -127,26 +116,7 @@ static void on_member_stored(registration_request &r, error err)
         proxy_request_fail(r, err.code, r.why.empty() ? error_text(err) : r.why.c_str());
         return;
     }
-    const cluster_node *node = document_find_node(proxy_document(*r.p), r.node.id);
-    if (node != nullptr && proxy_document(*r.p).placement.epoch == 0 && (node->flags & node_flag_maintenance) != 0)
-        LOG(warn, "cluster",
-            "target=%s reason=\"%s\" msg=\"the target joins in maintenance: it gets no objects, and what it holds is in no list\"",
-            r.node.id.c_str(), text_escape(proxy_maintenance_text(proxy_document(*r.p), *node)).c_str());
     answer_member(r);
-}
-
-// The other targets' counts decide whether a new target may take part in placement at once.
-static void on_counts(registration_request &r, std::vector<broadcast_answer> answers)
-{
-    bool is_empty = true;
-    for (const broadcast_answer &one : answers) {
-        json_ptr tree;
-        std::string where;
-        if (!broadcast_succeeded(one) || json_parse(one.body, tree, where) || json_u64(tree.get(), "object_count", 1) > 0)
-            is_empty = false;
-    }
-    r.holds_objects = !is_empty;
-    proxy_request_change<apply_member, on_member_stored>(r, false);
 }
 
 static void refuse_member(registration_request &r, error_code code, const std::string &text)
@@ -192,21 +162,19 @@ static void refuse_lineage(registration_request &r, document_relation relation)
 static void refuse_disk(registration_request &r, const cluster_node &known)
 {
     proxy_target_of(*r.p, r.node.id).other_disk = r.node.disk;
-    std::string way = proxy_document(*r.p).placement.epoch > 0 ? "give it up with what only it held: etlctl target replace " + r.node.id
-                                                               : "take the target out with what only it held (etlctl target rm " +
-                                                                     r.node.id + "), and the new directory can join";
     refuse_member(r, error_code::conflict,
         "target " + r.node.id + " has another data directory (" + r.node.disk + ") than before (" + known.disk +
-            "): start it with that one. If it is lost, " + way);
+            "): start it with that one. If it is lost, give it up with what only it held: etlctl target replace " + r.node.id);
 }
 
 // Why epochs of placement do not admit it; empty: they do.
 static std::string misplacement(const registration_request &r, const cluster_node *known)
 {
     const cluster_document &document = proxy_document(*r.p);
-    if (document.placement.epoch == 0)
-        return {};
-    if (document_is_set_back(document, known != nullptr ? *known : r.node, r.peer_placement.adopted))
+    cluster_node member = known != nullptr ? *known : r.node;
+    if (known == nullptr)
+        member.flags = node_flag_maintenance; // a new target has settled nothing
+    if (document_is_set_back(document, member, r.peer_placement.adopted))
         return "target " + r.node.id + " has an older state of its data directory (" + r.node.disk +
                "): it was restored or copied. What it holds may have been deleted since, so it cannot be used. Start the target with the "
                "newest state, or take it out with what only it held (etlctl target rm " +
@@ -263,19 +231,8 @@ static void admit_member(registration_request &r)
     LOG(info, "cluster", "target=%s url=%s msg=\"%s\"", r.node.id.c_str(), text_escape(r.node.url).c_str(),
         known == nullptr           ? "a new target"
         : known->url != r.node.url ? "a target has a new URL"
-        : known->disk.empty()      ? "a target has told the id of its data directory"
-                                   : "a target is placed again");
-    std::vector<broadcast_peer> peers = proxy_target_peers(p);
-    bool uploads = p.upload_ms > 0 && clock_now_ms(*p.e) - p.upload_ms < upload_settle_ms;
-    if (known != nullptr || document.placement.epoch > 0 || document.buckets.empty() || uploads || peers.empty()) {
-        r.holds_objects = uploads || may_hold_objects(r);
-        proxy_request_change<apply_member, on_member_stored>(r, false);
-        return;
-    }
-    broadcast_request request;
-    request.target = "/v1/node/status";
-    request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_broadcast<on_counts>(r, peers, request);
+                                   : "a target has told the id of its data directory");
+    proxy_request_change<apply_member, on_member_stored>(r, false);
 }
 
 // Two processes with one id, one of them on a copy of the other's data directory, would alternate, and objects would go to either.
@@ -314,7 +271,7 @@ static void judge_member(registration_request &r)
         return;
     }
     bool tells_disk = known != nullptr && known->disk.empty() && !r.node.disk.empty();
-    if (known != nullptr && known->url == r.node.url && !tells_disk && !document_may_return(document, *known)) {
+    if (known != nullptr && known->url == r.node.url && !tells_disk) {
         answer_member(r);
         return;
     }

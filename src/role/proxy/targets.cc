@@ -292,6 +292,7 @@ void proxy_targets_stop(proxy &p)
         presence_stop(target.here);
     }
     proxy_placement_stop(p);
+    proxy_last_counts_stop(p);
     release_waiters(p, true);
     if (p.tick != nullptr)
         timer_free(*p.e, p.tick);
@@ -317,12 +318,19 @@ std::vector<broadcast_peer> proxy_placed_peers(const proxy &p)
         if (cluster_node_is_placed(node))
             peers.push_back({node.id, node.url});
     }
+    for (const cluster_node *giver : document_givers(proxy_document(p))) {
+        if (!cluster_node_is_placed(*giver))
+            peers.push_back({giver->id, giver->url});
+    }
     return peers;
 }
 
+// It has no objects, no pods, and serves no requests.
 static bool is_dispensable(const proxy &p, const cluster_node &node)
 {
-    return (node.flags & node_flag_maintenance) != 0 && proxy_target_is_silent(p, node.id);
+    placement_state state = document_placement_state(proxy_document(p), node);
+    bool is_outside = state == placement_state::fresh || state == placement_state::lost;
+    return state == placement_state::maintenance || (is_outside && proxy_target_is_silent(p, node.id));
 }
 
 std::vector<broadcast_peer> proxy_needed_peers(const proxy &p)

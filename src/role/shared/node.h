@@ -25,8 +25,7 @@ struct node_options {
     std::vector<std::string> allowed_hosts, allowed_origins; // role/shared/web_guard.h
 
     std::vector<std::string> recover_from; // proxy: URLs of nodes whose document it takes if it has none
-    // Proxies only. Not an option of the program yet: targets cannot give objects to each other.
-    bool moves_objects = false; // targets join and leave in epochs of placement
+    bool auto_activate = true;             // proxy: new targets get objects without being asked for (etlctl target activate)
 
     // Targets only.
     std::string proxy_url;       // where to register
@@ -43,6 +42,7 @@ struct node_options {
     std::string node_address;                       // of this Kubernetes node as clients reach it; empty: as Kubernetes reports it
     uint64_t pod_ready_wait_ms = 5'000;
     uint64_t out_of_space = 95;   // percent: writes are refused while the disk is used to this extent; 100: never for that reason
+    uint64_t rebalance_rate = 0;  // bytes a second that this target gives to others; 0: it follows the clients' load
     bool require_framing = false; // the default for ETLs whose spec does not say
     uint64_t descriptors_max = 0; // how many descriptors the process may open (RLIMIT_NOFILE); 0: unknown
 };

@@ -13,7 +13,7 @@
 #include "node/api.h"
 #include "port/clock.h"
 #include "role/shared/hints.h"
-#include "role/target/target.h"
+#include "role/target/moves.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
 
@@ -29,6 +29,7 @@ static sink sink_here(target &t, const object_query &asks, uint64_t bucket_creat
     options.is_bucket_there = target_has_bucket;
     options.on_end = target_note_put;
     options.arg = &t;
+    options.gate = target_put_gate();
     open_count_begin(t.store_calls);
     return sink_put(*t.e, *t.objects, std::move(options));
 }

@@ -93,13 +93,20 @@ void target_begin_etls(target &t)
     etl_registry_begin(*t.etls);
 }
 
+bool target_runs_pods(const target &t)
+{
+    const cluster_node *self = document_find_node(t.document, t.id);
+    return self == nullptr || t.document.placement.epoch == 0 ||
+           document_placement_state(t.document, *self) != placement_state::maintenance;
+}
+
 void target_sync_etls(target &t)
 {
     if (t.etls == nullptr || !t.was_accepted || lifecycle_is_draining(t.life))
         return;
     std::vector<etl_wanted> wanted;
     for (const cluster_etl &etl : t.document.etls) {
-        if (etl.stage != etl_stage::aborted)
+        if (etl.stage != etl_stage::aborted && target_runs_pods(t))
             wanted.push_back({&etl, etl.stage == etl_stage::initializing});
     }
     etl_registry_sync(*t.etls, wanted);

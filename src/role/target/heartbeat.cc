@@ -113,12 +113,12 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
 static void send_registration(void *arg, member &)
 {
     target &t = *static_cast<target *>(arg);
-    t.registration_sent_ms = clock_now_ms(*t.e);
+    t.registration_sent_ms = clock_boot_ms(*t.e);
     t.registration = start_registration(t, on_answer);
 }
 
 // Without epochs of placement nobody is declared lost while it may take writes.
-bool target_has_lease(const target &t) { return t.document.placement.epoch == 0 || clock_now_ms(*t.e) <= t.lease_ms; }
+bool target_has_lease(const target &t) { return t.document.placement.epoch == 0 || clock_boot_ms(*t.e) <= t.lease_ms; }
 
 static void cancel_call(target &t)
 {

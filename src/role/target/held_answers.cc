@@ -54,7 +54,9 @@ static held_sight world_look(void *arg, const held_call &m)
 
 static void on_decided(void *arg, error err, const std::string &detail)
 {
-    held_call_decided(static_cast<held_request *>(arg)->machine, err, detail);
+    held_request &r = *static_cast<held_request *>(arg);
+    bool is_spared = r.machine.question == held_question::start && !target_runs_pods(*r.t); // it was drained meanwhile
+    held_call_decided(r.machine, is_spared ? no_error : err, detail);
 }
 
 static void world_ask(void *arg, held_call &m)

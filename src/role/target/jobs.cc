@@ -5,7 +5,7 @@
 // Knows    job, store, http, control.        Known by  target.cc, document.cc, heartbeat.cc.
 // Normal   the document says which jobs there are; the heartbeat says how far those are that are not over in the document.
 // Limits   job_failures_page_max.
-#include "role/target/target.h"
+#include "role/target/rebalance.h"
 
 #include <algorithm>
 
@@ -14,6 +14,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "control/member_machine.h"
+#include "job/job_machine.h"
 #include "job/job_report.h"
 
 namespace etlnode {
@@ -31,8 +32,7 @@ static bool next_bucket(void *arg, const std::string &after, std::string &out_bu
     return true;
 }
 
-// Placement never changes while objects are held.
-static uint64_t epoch(void *) { return 0; }
+static uint64_t epoch(void *arg) { return document_epoch(static_cast<const target *>(arg)->document); }
 
 static bool is_busy(void *arg)
 {
@@ -69,8 +69,44 @@ void target_sync_jobs(target &t)
             .prefix = job.prefix,
             .options = job.options,
             .is_cancelled = job.is_cancelled,
-            .is_over = job.ended_ns != 0});
+            .is_over = job.ended_ns != 0,
+            .is_external = job.kind == rebalance_kind});
     job_host_sync(*t.jobs, std::move(orders));
+    target_rebalance_look(t); // it may have been paused, or may go on
+}
+
+// --- the job of the rebalance, which rebalance.cc does
+
+bool target_knows_jobs(const target &t) { return t.jobs != nullptr && job_host_is_loaded(*t.jobs); }
+
+bool target_rebalance_is_paused(const target &t)
+{
+    const cluster_job *job = document_find_job(t.document, rebalance_job_id(document_epoch(t.document)));
+    return job != nullptr && job->is_cancelled;
+}
+
+ledger_job target_rebalance_row(const target &t, uint64_t epoch)
+{
+    std::string id = rebalance_job_id(epoch);
+    if (document_find_job(t.document, id) == nullptr)
+        return {};
+    const ledger_job *known = job_host_find_row(*t.jobs, id);
+    ledger_job row = known != nullptr ? *known : ledger_job{};
+    row.id = id;
+    row.kind = rebalance_kind;
+    row.state = job_running;
+    row.epoch = epoch;
+    if (row.started_ns == 0)
+        row.started_ns = clock_wall_ns(*t.e);
+    return row;
+}
+
+// What the pass has in hand is newer than the ledger.
+static job_report newest_report(const target &t, job_report report)
+{
+    if (t.giving == nullptr || t.giving->row.id != report.row.id)
+        return report;
+    return {t.giving->row, target_rebalance_is_paused(t) ? "paused" : t.giving->waiting};
 }
 
 json_ptr target_job_reports(const target &t, bool with_ended)
@@ -81,7 +117,7 @@ json_ptr target_job_reports(const target &t, bool with_ended)
     for (const job_report &report : job_host_reports(*t.jobs)) {
         const cluster_job *job = document_find_job(t.document, report.row.id);
         if (job != nullptr && (with_ended || job->ended_ns == 0))
-            json_append(list.get(), job_report_print(report));
+            json_append(list.get(), job_report_print(newest_report(t, report)));
     }
     return list;
 }

@@ -50,7 +50,7 @@ static void finish(page_request *r, error err)
         a.body = list_page_msgpack(r->page);
         exchange_answer(*r->x, std::move(a));
     }
-    open_count_end(r->t->requests);
+    open_count_end(r->t->store_calls);
     delete r;
 }
 
@@ -65,7 +65,7 @@ static list_entry entry_of(const target &t, const index_row &row)
     entry.location = "t[" + t.id + "]:mp[" + t.options.data_dir + "]";
     entry.custom = row.custom;
     entry.copies = 1;
-    entry.flags = list_flag_cached;
+    entry.flags = row.is_tombstone ? list_flag_tombstone : list_flag_cached;
     return entry;
 }
 
@@ -127,7 +127,8 @@ static void ask(page_request *r)
 {
     size_t missing = r->count - r->page.entries.size();
     r->asked = r->is_flat && missing > flat_batch ? flat_batch : missing;
-    store_page(*r->t->objects, r->bucket, r->prefix, r->after, r->asked, on_rows, r);
+    auto page = r->wants_all ? store_page_all : store_page;
+    page(*r->t->objects, r->bucket, r->prefix, r->after, r->asked, on_rows, r);
 }
 
 static void on_adopted(void *arg)
@@ -147,6 +148,10 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     std::string_view query = exchange_head(x).query;
     if (!lifecycle_is_ready(t.life)) {
         exchange_answer_error(x, error_code::not_ready, "the target is not ready");
+        return;
+    }
+    if (std::string why = target_misfit_text(t); !why.empty()) {
+        exchange_answer_error(x, error_code::not_ready, why);
         return;
     }
     if (document_find_bucket(t.document, bucket) == nullptr) {
@@ -178,7 +183,7 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     r->wants_all = url_query_get(query, "versions", versions);
     if (url_query_get(query, "epoch", epoch) && !text_parse_u64(epoch, r->epoch))
         r->epoch = UINT64_MAX; // never in force
-    open_count_begin(t.requests);
+    open_count_begin(t.store_calls);
     if (r->epoch == document_epoch(t.document) && !target_has_adopted(t))
         target_wait_adopted(t, on_adopted, r);
     else if (!is_in_epoch(*r))

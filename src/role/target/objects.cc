@@ -15,263 +15,109 @@
 #include "control/peer.h"
 #include "port/clock.h"
 #include "role/shared/hints.h"
-#include "role/target/target.h"
+#include "role/target/moves.h"
+#include "role/target/objects.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
 #include "transfer/upload_machine.h"
 
 namespace etlnode {
 
-struct object_request {
-    target *t;
-    exchange *x;
-    std::string bucket, name;
-    bool for_pod = false;
-    std::string etl = {}; // for_pod: the ETL whose pod reads
-};
-
-static std::string uname_of(const object_request &r) { return "ais://" + r.bucket + "/" + r.name; }
-
 static std::string node_prefix(const target &t) { return "t[" + t.id + "]: "; }
 
-// AIStore's clients look for "ais://B/O does not exist".
-static std::string failure_text(const object_request &r, error err)
+// --- GET and HEAD
+
+// A client is sent on to the owner; a pod gets the object through this target.
+static void answer_elsewhere(const object_request &r, const cluster_node &owner)
 {
-    if (err.code == error_code::corrupt)
-        return node_prefix(*r.t) + uname_of(r) + ": data is corrupt" + (err.what != nullptr ? std::string(": ") + err.what : "");
-    if (err.code != error_code::object_not_found)
-        return node_prefix(*r.t) + uname_of(r) + " " + error_text(err);
-    return node_prefix(*r.t) + uname_of(r) + " does not exist";
-}
-
-// --- answers with an object
-
-struct held_object {
-    store *objects;
-    const store_object *object;
-    transfer_pod_read *read; // null: not for a pod
-};
-
-static void release_object(void *arg, error)
-{
-    auto *held = static_cast<held_object *>(arg);
-    store_release(*held->objects, held->object);
-    if (held->read != nullptr)
-        transfer_pod_read_end(held->read);
-    delete held;
-}
-
-static constexpr size_t object_headers_size = 224; // bytes: the usual size of what write_object_headers writes
-
-static void write_object_headers(std::string &out, const index_row &row, bool whole)
-{
-    if (whole) {
-        http_write_header(out, header_checksum_type, checksum_type_xxhash2);
-        http_write_header(out, header_checksum_value, text_hex(row.checksum));
-    }
-    http_write_header_u64(out, header_atime, row.changed_ns);
-    http_write_header_u64(out, header_version, row.version);
-    if (!row.etag.empty())
-        http_write_header(out, "ETag", row.etag);
-    out += "Accept-Ranges: bytes\r\n";
-}
-
-static void answer_bytes(const object_request &r, const store_object *object, answer a, uint64_t offset, uint64_t size)
-{
-    exchange &x = *r.x;
-    transfer_host *transfers = r.t->transfers;
-    transfer_pod_read *read = r.for_pod && transfers != nullptr ? transfer_pod_read_begin(*transfers, x, r.etl, r.bucket, r.name, size)
-                                                                : nullptr;
-    auto *holder = new held_object{r.t->objects, object, read};
-    if (object->file != nullptr)
-        exchange_answer_file(x, std::move(a), object->file, offset, size, release_object, holder);
-    else
-        exchange_answer_view(x, std::move(a), std::string_view(object->content).substr(offset, size), release_object, holder);
-}
-
-static http_range range_of(const object_request &r, const index_row &row)
-{
-    const http_head &head = exchange_head(*r.x);
-    if (!http_range_counts(http_head_get(head, "If-Range"), row.etag))
-        return {};
-    return http_range_parse(http_head_get(head, "Range"), row.size);
-}
-
-static void answer_object(const object_request &r, const store_object *object)
-{
-    target &t = *r.t;
-    exchange &x = *r.x;
-    const index_row &row = object->row;
-    http_range range = range_of(r, row);
-    answer a;
-    a.content_type = "application/octet-stream";
-    a.headers.reserve(object_headers_size);
-    content_write_guard(a.headers, a.content_type);
-    if (range.kind == http_range_kind::unsatisfiable) {
-        std::string headers;
-        http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
-        std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + text_bytes(row.size);
-        store_release(*t.objects, object); // this may free the row
-        t.metrics.get_errors++;
-        exchange_answer_error(x, error_code::bad_range, text, 0, std::move(headers));
-        return;
-    }
-    uint64_t first = 0;
-    uint64_t size = row.size;
-    if (range.kind == http_range_kind::part) {
-        first = range.first;
-        size = range.count;
-        a.status = 206;
-        http_write_header(a.headers, "Content-Range",
-            text_format("bytes %llu-%llu/%llu", static_cast<unsigned long long>(first), static_cast<unsigned long long>(first + size - 1),
-                static_cast<unsigned long long>(row.size)));
-    }
-    write_object_headers(a.headers, row, range.kind != http_range_kind::part);
     if (r.for_pod)
-        http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 uses it as the key of its cache
-    t.metrics.get_count++;
-    t.metrics.get_bytes += size;
-    answer_bytes(r, object, std::move(a), first, size);
-}
-
-static void answer_missing(const object_request &r, error err)
-{
-    r.t->metrics.get_errors++;
-    exchange_answer_error(*r.x, err.code, failure_text(r, err));
-}
-
-// --- HEAD
-
-static void add_property(std::string &out, std::string_view name, const target &t, const object_request &r, const index_row &row)
-{
-    if (name == "name") {
-        http_write_header(out, "Ais-Name", r.name);
-        http_write_header(out, "Ais-Bucket-Name", r.bucket);
-        http_write_header(out, "Ais-Bucket-Provider", "ais");
-    } else if (name == "checksum") {
-        http_write_header(out, header_checksum_type, checksum_type_xxhash2);
-        http_write_header(out, header_checksum_value, text_hex(row.checksum));
-    } else if (name == "version") {
-        http_write_header_u64(out, header_version, row.version);
-    } else if (name == "atime") {
-        http_write_header_u64(out, header_atime, row.changed_ns);
-    } else if (name == "copies") {
-        http_write_header(out, "Ais-Mirror-Copies", "1");
-        http_write_header(out, "Ais-Mirror-Paths", "[" + t.options.data_dir + "]");
-    } else if (name == "location") {
-        http_write_header(out, "Ais-Location", "t[" + t.id + "]:mp[" + t.options.data_dir + "]");
-    } else if (name == "last-modified") {
-        http_write_header(out, "Last-Modified", http_date(row.changed_ns / 1'000'000'000));
-    } else if (name == "etag" && !row.etag.empty()) {
-        http_write_header(out, "ETag", row.etag);
-    }
-}
-
-static constexpr std::array<std::string_view, 12> property_names = {
-    "name", "size", "version", "checksum", "atime", "copies", "ec", "custom", "location", "chunked", "last-modified", "etag"};
-
-// The properties requested by ?props=, or all of them; false if the request is wrong.
-static bool write_properties(std::string &out, const object_request &r, const index_row &row, std::string &out_problem)
-{
-    std::string asked;
-    if (url_query_is_contradictory(exchange_head(*r.x).query, "props")) {
-        out_problem = "the parameter props is given twice, with different values";
-        return false;
-    }
-    if (!url_query_get(exchange_head(*r.x).query, "props", asked)) {
-        for (std::string_view name : {"name", "checksum", "version", "atime", "copies", "location", "etag", "last-modified"})
-            add_property(out, name, *r.t, r, row);
-        return true;
-    }
-    std::string_view rest = asked;
-    while (!rest.empty()) {
-        size_t comma = rest.find(',');
-        std::string_view name = text_trim(rest.substr(0, comma));
-        rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-        bool known = false;
-        for (std::string_view one : property_names)
-            known = known || one == name;
-        if (!known) {
-            out_problem = "invalid property \"" + text_escape(name) + "\" in props=";
-            return false;
-        }
-        add_property(out, name, *r.t, r, row);
-    }
-    return true;
-}
-
-static void answer_head_of(const object_request &r, const store_object *object)
-{
-    answer a;
-    a.content_type = "application/octet-stream";
-    std::string problem;
-    uint64_t size = object->row.size;
-    uint64_t version = object->row.version;
-    bool known = write_properties(a.headers, r, object->row, problem);
-    store_release(*r.t->objects, object);
-    if (!known) {
-        exchange_answer_error(*r.x, error_code::bad_request, problem);
-        return;
-    }
-    http_write_header(a.headers, "Ais-Present", "true");
-    if (r.for_pod)
-        http_write_header_u64(a.headers, "version", version);
-    r.t->metrics.head_count++;
-    exchange_answer_head(*r.x, std::move(a), size);
-}
-
-static void on_checked(void *arg, error err, const store_object *object)
-{
-    std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
-    open_count_end(r->t->store_calls);
-    if (err)
-        answer_missing(*r, err);
+        target_forward_read(*r.t, *r.x, owner, r.bucket, r.name);
     else
-        answer_object(*r, object);
+        target_send_on(*r.t, *r.x, owner);
 }
 
-// Only before the first byte can a damaged block get an answer of its own, so check the first block now.
-static void answer_found(const object_request &r, const store_object *object)
-{
-    if (exchange_head(*r.x).method == "HEAD") {
-        answer_head_of(r, object);
-        return;
-    }
-    store &objects = *r.t->objects;
-    if (object->file != nullptr) {
-        http_range range = range_of(r, object->row);
-        uint64_t first = range.kind == http_range_kind::part ? range.first : 0;
-        if (range.kind != http_range_kind::unsatisfiable && !store_is_checked(objects, object, first)) {
-            open_count_begin(r.t->store_calls);
-            store_check(objects, object, first, on_checked, new object_request(r));
-            return;
-        }
-    }
-    answer_object(r, object);
-}
+static void serve_read_moving(object_request &&r);
 
 static void on_object(void *arg, error err, const store_object *object)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
     open_count_end(r->t->store_calls);
-    if (err)
-        answer_missing(*r, err);
+    // The placement may have changed since the lookup began. What was brought here in this one may have been given away in the next.
+    bool is_in_doubt = err.code == error_code::object_not_found && target_must_learn(*r->t, r->bucket, r->name) &&
+                       r->epoch != document_epoch(r->t->document);
+    if (is_in_doubt) {
+        serve_read_moving(std::move(*r));
+        return;
+    }
+    const cluster_node *owner = err.code == error_code::object_not_found ? target_owner_elsewhere(*r->t, r->bucket, r->name) : nullptr;
+    if (owner != nullptr)
+        answer_elsewhere(*r, *owner);
+    else if (err)
+        object_answer_missing(*r, err);
     else
-        answer_found(*r, object);
+        object_answer_found(*r, object);
+}
+
+static void load_and_answer(object_request &&r)
+{
+    store *objects = r.t->objects;
+    open_count_begin(r.t->store_calls);
+    r.epoch = document_epoch(r.t->document);
+    std::string bucket = r.bucket;
+    std::string name = r.name;
+    store_get(*objects, std::move(bucket), std::move(name), on_object, new object_request(std::move(r)));
+}
+
+static void on_brought(void *arg, const lesson &learnt)
+{
+    std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    const cluster_node *owner = learnt.err ? target_owner_elsewhere(*r->t, r->bucket, r->name) : nullptr;
+    if (owner != nullptr)
+        answer_elsewhere(*r, *owner);
+    else if (learnt.err)
+        exchange_answer_error(*r->x, learnt.err.code, learnt.text);
+    else if (learnt.here.version == 0 || learnt.here.is_tombstone)
+        object_answer_missing(*r, make_error(error_code::object_not_found));
+    else
+        load_and_answer(std::move(*r));
+}
+
+// While objects move, only the owner answers, and only with the newest copy that any target has.
+static void serve_read_moving(object_request &&r)
+{
+    target &t = *r.t;
+    if (const cluster_node *owner = target_owner_elsewhere(t, r.bucket, r.name)) {
+        answer_elsewhere(r, *owner);
+        return;
+    }
+    const store_object *hot = store_peek(*t.objects, r.bucket, r.name);
+    if (hot != nullptr && target_row_is_newest(t, r.bucket, r.name, hot->row.tag)) {
+        object_answer_found(r, hot);
+        return;
+    }
+    if (hot != nullptr)
+        store_release(*t.objects, hot);
+    auto *waiting = new object_request(std::move(r));
+    target_bring_here(t, waiting->bucket, waiting->name, on_brought, waiting);
 }
 
 static void serve_read(object_request &&r)
 {
-    const store_object *hot = store_peek(*r.t->objects, r.bucket, r.name);
-    if (hot != nullptr) {
-        answer_found(r, hot);
+    if (target_must_learn(*r.t, r.bucket, r.name)) {
+        serve_read_moving(std::move(r));
         return;
     }
-    store *objects = r.t->objects;
-    open_count_begin(r.t->store_calls);
-    std::string bucket = r.bucket;
-    std::string name = r.name;
-    store_get(*objects, std::move(bucket), std::move(name), on_object, new object_request(std::move(r)));
+    const store_object *hot = store_peek(*r.t->objects, r.bucket, r.name);
+    if (hot != nullptr)
+        object_answer_found(r, hot);
+    else
+        load_and_answer(std::move(r));
+}
+
+bool target_serves_clients(const target &t)
+{
+    static constexpr uint64_t moment_ms = 250;
+    return t.last_client_ms != 0 && clock_now_ms(*t.e) - t.last_client_ms < moment_ms;
 }
 
 // --- PUT and DELETE
@@ -300,6 +146,7 @@ static void serve_put(object_request &&r)
     options.is_bucket_there = target_has_bucket;
     options.on_end = target_note_put;
     options.arg = r.t;
+    options.gate = target_put_gate();
     std::string_view type = http_head_get(head, header_checksum_type);
     std::string_view value = http_head_get(head, header_checksum_value);
     if (!type.empty() && type != "none" && !value.empty()) {
@@ -334,21 +181,40 @@ static void serve_put(object_request &&r)
     upload_begin(*r.t->objects, *r.x, std::move(options));
 }
 
+static void answer_removed(const object_request &r, error err, const std::string &text)
+{
+    if (err) {
+        r.t->metrics.delete_errors++;
+        exchange_answer_error(*r.x, err.code, text.empty() ? object_failure_text(r, err) : text);
+        return;
+    }
+    r.t->metrics.delete_count++;
+    exchange_answer(*r.x, answer{});
+}
+
 static void on_removed(void *arg, error err)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
     open_count_end(r->t->store_calls);
-    if (err) {
-        r->t->metrics.delete_errors++;
-        exchange_answer_error(*r->x, err.code, failure_text(*r, err));
-        return;
-    }
-    r->t->metrics.delete_count++;
-    exchange_answer(*r->x, answer{});
+    if (!err && !target_has_lease(*r->t))
+        answer_removed(*r, make_error(error_code::unavailable), target_lease_text(*r->t));
+    else
+        answer_removed(*r, err, {});
+}
+
+static void on_removed_moving(void *arg, error err, const std::string &text)
+{
+    std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
+    answer_removed(*r, err, text);
 }
 
 static void serve_delete(object_request &&r)
 {
+    if (target_must_learn(*r.t, r.bucket, r.name)) {
+        auto *waiting = new object_request(std::move(r));
+        target_delete_moving(*waiting->t, waiting->bucket, waiting->name, on_removed_moving, waiting);
+        return;
+    }
     store *objects = r.t->objects;
     open_count_begin(r.t->store_calls);
     std::string bucket = r.bucket;
@@ -462,11 +328,74 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
     return true;
 }
 
+// A read through an ETL, or a copy: the object comes here first, if another target still has it.
+struct transformed_read {
+    object_request r;
+    object_query asks;
+};
+
+static void begin_transformed(transformed_read &&read)
+{
+    object_request &r = read.r;
+    if (read.asks.is_kept) {
+        target_begin_copy(*r.t, *r.x, std::move(r.bucket), std::move(r.name), read.asks);
+        return;
+    }
+    const http_head &head = exchange_head(*r.x);
+    transfer_begin(*r.t->transfers, {.x = r.x,
+                                        .asked = &head,
+                                        .query = head.query,
+                                        .bucket = std::move(r.bucket),
+                                        .name = std::move(r.name),
+                                        .etl = read.asks.etl,
+                                        .by_name = read.asks.transform == object_transform::by_name,
+                                        .to = sink_client(*r.x)});
+}
+
+static void on_source_brought(void *arg, const lesson &learnt)
+{
+    std::unique_ptr<transformed_read> read(static_cast<transformed_read *>(arg));
+    object_request &r = read->r;
+    const cluster_node *owner = learnt.err ? target_owner_elsewhere(*r.t, r.bucket, r.name) : nullptr;
+    if (owner != nullptr)
+        target_send_on(*r.t, *r.x, *owner);
+    else if (learnt.err)
+        exchange_answer_error(*r.x, learnt.err.code, learnt.text);
+    else
+        begin_transformed(std::move(*read));
+}
+
+static void serve_transformed(transformed_read &&read)
+{
+    object_request &r = read.r;
+    if (!target_must_learn(*r.t, r.bucket, r.name)) {
+        begin_transformed(std::move(read));
+        return;
+    }
+    auto *waiting = new transformed_read(std::move(read));
+    target_bring_here(*waiting->r.t, waiting->r.bucket, waiting->r.name, on_source_brought, waiting);
+}
+
+// Only the owner changes an object or reads it through an ETL. A plain read finds that out itself, when it finds nothing.
+static bool is_sent_on(const object_request &r, bool is_plain_read)
+{
+    if (is_plain_read)
+        return false;
+    const cluster_node *owner = target_owner_elsewhere(*r.t, r.bucket, r.name);
+    if (owner != nullptr)
+        target_send_on(*r.t, *r.x, *owner);
+    return owner != nullptr;
+}
+
 static void serve_object(target &t, exchange &x, const route_match &)
 {
     const http_head &head = exchange_head(x);
     if (!lifecycle_has_joined(t.life)) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+        return;
+    }
+    if (std::string why = target_misfit_text(t); !why.empty()) {
+        exchange_answer_error(x, error_code::not_ready, why);
         return;
     }
     object_request r{&t, &x, {}, {}, false};
@@ -483,27 +412,25 @@ static void serve_object(target &t, exchange &x, const route_match &)
             node_prefix(t) + std::string(head.method) + " is expected to be redirected here by the proxy: send it to the proxy");
         return;
     }
-    if (!check_names(r))
+    if (!check_names(r) || !target_knows_placement(t, x))
         return;
+    t.last_client_ms = clock_now_ms(*t.e);
     object_query asks;
     std::string wrong_query;
     if (error err = object_query_read(head.query, object_use_of(head.method), asks, wrong_query)) {
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
+    if (is_sent_on(r, reads && asks.transform == object_transform::none))
+        return;
     if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
         return;
-    if (asks.is_kept) {
-        target_begin_copy(t, x, std::move(r.bucket), std::move(r.name), asks);
-    } else if (asks.transform != object_transform::none) {
-        transfer_begin(*t.transfers, {.x = &x,
-                                         .asked = &head,
-                                         .query = head.query,
-                                         .bucket = std::move(r.bucket),
-                                         .name = std::move(r.name),
-                                         .etl = asks.etl,
-                                         .by_name = asks.transform == object_transform::by_name,
-                                         .to = sink_client(x)});
+    if ((!reads || asks.is_kept) && !target_has_lease(t)) {
+        exchange_answer_error(x, error_code::unavailable, target_lease_text(t));
+        return;
+    }
+    if (asks.is_kept || asks.transform != object_transform::none) {
+        serve_transformed({std::move(r), asks});
     } else if (reads) {
         serve_read(std::move(r));
     } else if (head.method == "PUT") {
@@ -525,6 +452,10 @@ static void serve_pod(target &t, exchange &x, const route_match &)
     const http_head &head = exchange_head(x);
     if (!lifecycle_has_joined(t.life) || t.etls == nullptr) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
+        return;
+    }
+    if (std::string why = target_misfit_text(t); !why.empty()) {
+        exchange_answer_error(x, error_code::not_ready, why);
         return;
     }
     std::string_view rest = head.path.substr(path_pod_object.size() + 1);

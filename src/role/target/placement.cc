@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "control/member_machine.h"
 #include "port/index.h"
-#include "role/target/target.h"
+#include "role/target/moves.h"
 
 namespace etlnode {
 
@@ -24,11 +24,25 @@ static void tell_proxy(target &t)
         member_beat_now(*t.membership);
 }
 
+static bool is_misfit(const target &t)
+{
+    const cluster_node *self = document_find_node(t.document, t.id);
+    return self != nullptr && !self->disk.empty() && self->disk != t.disk;
+}
+
+std::string target_misfit_text(const target &t)
+{
+    if (!is_misfit(t))
+        return {};
+    return "target " + t.id + " serves nothing: its data directory (" + t.disk + ") is not the one that the cluster knows under this id (" +
+           document_find_node(t.document, t.id)->disk + ")";
+}
+
 static void adopt(target &t)
 {
     target_placement &now = t.placement;
     uint64_t epoch = document_epoch(t.document);
-    if (now.adopted == epoch || now.completed != epoch || t.stored.version < now.since_version)
+    if (now.adopted == epoch || is_misfit(t) || now.completed != epoch || t.stored.version < now.since_version)
         return;
     now.adopted = epoch;
     LOG(info, "placement", "epoch=%llu msg=\"adopted\"", static_cast<unsigned long long>(epoch));
@@ -36,6 +50,7 @@ static void adopt(target &t)
     ready.swap(now.waiters);
     for (const target_adoption_waiter &waiter : ready)
         clock_post(*t.e, waiter.on_adopted, waiter.arg);
+    target_rebalance_look(t);
     tell_proxy(t);
 }
 
@@ -78,8 +93,10 @@ static void begin_barrier(target &t)
 void target_placement_loaded(target &t)
 {
     uint64_t epoch = document_epoch(t.document);
-    t.placement.adopted = t.placement.completed = epoch;
+    t.placement.adopted = is_misfit(t) ? 0 : epoch;
+    t.placement.completed = epoch;
     t.placement.since_version = t.document.version;
+    target_set_terms(t);
 }
 
 void target_placement_taken(target &t, uint64_t former_epoch)
@@ -90,6 +107,7 @@ void target_placement_taken(target &t, uint64_t former_epoch)
         t.placement.ended.clear();
         t.placement.clean = 0;
     }
+    target_set_terms(t);
     if (t.placement.completed != epoch && !t.placement.has_barrier)
         begin_barrier(t);
 }

@@ -6,7 +6,7 @@
 // Normal   id, store, latest document, listeners, ready to register. SIGTERM: drain, end children, report the final count, drained; pods
 //          stay.
 // Limits   those of the lifecycle machine.
-#include "role/target/target.h"
+#include "role/target/moves.h"
 
 #include <algorithm>
 
@@ -92,6 +92,7 @@ static void join(void *arg)
         target_orphans_count(t);
         target_sync_jobs(t);
         lifecycle_joined(t.life);
+        target_rebalance_look(t);
     }
     LOG(info, "role", "role=target id=%s url=%s pod_url=%s proxy=%s cluster=%s version=%llu objects=%llu msg=\"listening\"", t.id.c_str(),
         t.url.c_str(), t.pod_url.c_str(), t.options.proxy_url.c_str(), has_document ? t.document.uuid.c_str() : "none",
@@ -221,6 +222,7 @@ static void drain(void *arg)
     if (t.public_server != nullptr)
         http_server_drain(*t.public_server);
     target_held_stop(t);
+    target_rebalance_stop(t);
     if (t.jobs != nullptr)
         job_host_stop(*t.jobs);
 }
@@ -248,6 +250,8 @@ static void close(void *arg)
         LOG(warn, "role", "role=target in_flight=%zu msg=\"requests are cut: the time to drain is up\"",
             http_server_in_flight(*t.public_server));
     target_placement_stop(t);
+    target_rebalance_cut(t);
+    target_cut_peer_calls(t);
     stop_server(t.public_server);
     if (t.pod_server != nullptr)
         http_server_drain(*t.pod_server);
@@ -343,6 +347,7 @@ void target_free(target *t)
     lifecycle_free(t->life);
     target_heartbeat_end(*t);
     target_space_end(*t);
+    target_rebalance_free(*t);
     if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);
     if (t->pod_server != nullptr)

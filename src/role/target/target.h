@@ -30,6 +30,7 @@ inline constexpr const char *target_document_name = "cluster"; // of the cluster
 struct object_query;  // aistore/object_query.h
 struct transfer_host; // transfer/transfer.h
 struct member;        // control/member_machine.h: registration with the proxy
+struct rebalance;     // rebalance.cc: a pass that gives objects to their owners
 struct job_host;      // job/job_host.h
 struct held_request;  // held_answers.cc: a call that is answered when what it asks about is decided
 
@@ -48,6 +49,7 @@ struct target_orphan {
 };
 
 struct space_question; // space.cc
+struct open_peer_call; // peer_documents.cc
 
 // How full the disk of the data directory is.
 struct target_space {
@@ -116,9 +118,12 @@ struct target {
     bool has_unstored_orphans = false; // the list is stored before the document that made it
     bool is_counting_orphans = false;
     target_placement placement;
+    uint64_t last_client_ms = 0;              // when a client last asked for an object; 0: none has
+    rebalance *giving = nullptr;              // rebalance.cc; null: nothing was ever to be given
+    std::vector<open_peer_call *> peer_calls; // to other targets, without an answer yet
     // objects.cc
-    open_count store_calls; // lookups, removals, uploads and kept results in progress
-    // node_api.cc, list.cc
+    open_count store_calls; // lookups, pages, removals, uploads, kept results and moves in progress: what the disk may still answer
+    // node_api.cc
     open_count requests; // requests of the proxy in progress
     // held_answers.cc
     std::vector<held_request *> held;
@@ -176,6 +181,8 @@ void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void
 void target_begin_etls(target &t);
 // Tells the registry which ETLs are wanted, once the proxy has accepted this process.
 void target_sync_etls(target &t);
+// One that was drained runs none.
+bool target_runs_pods(const target &t);
 // Of an ETL whose pod reads an object; null: there is none. A pod that outlived a restart of this target is served before the proxy has
 // accepted the target.
 const etl_definition *target_definition_for_pod(const target &t, const std::string &etl_id);
@@ -193,10 +200,14 @@ void target_orphans_count(target &t);
 uint64_t target_orphans_objects(const target &t);
 // For heartbeats: the first orphans_reported_max.
 json_ptr target_orphans_json(const target &t);
+// Whether clients have asked for objects a moment ago. What can wait leaves them room.
+bool target_serves_clients(const target &t);
 // placement.cc: epochs of placement. `uname_digest` is placement_uname_digest(bucket, name).
 void target_placement_loaded(target &t);
 void target_placement_taken(target &t, uint64_t former_epoch);
 void target_placement_stored(target &t);
+// The document names another data directory for this target's id: it must not answer for what that one holds. Why; empty: it may.
+std::string target_misfit_text(const target &t);
 // The target may answer questions of the epoch in force, and decide about what it did not own before.
 bool target_has_adopted(const target &t);
 // It may decide about this object, which it owns.

@@ -65,10 +65,12 @@ static void a_record_is_kept_until_all_targets_hold_it(void **)
     test_true(document_destroy_bucket(document, "b", 6));
     document_forget_destroyed(document, 4);
     test_eq(document.destroyed.size(), 2u);
-    document.departures.push_back({.id = "target01"});
-    document_forget_destroyed(document, 6); // the departed target may hold neither
+    document.placement.former = {{.number = 3,
+        .is_settled = true,
+        .targets = {{.id = "target02", .disk = std::string(disk_id_size, 'd'), .standing = placed_standing::lost}}}};
+    document_forget_destroyed(document, 6); // the lost disk may hold neither
     test_eq(document.destroyed.size(), 2u);
-    document.departures.clear();
+    document.placement.former.clear();
     document_forget_destroyed(document, 5);
     test_eq(document.destroyed.size(), 1u);
     test_eq(document.destroyed[0].created_ns, 8u);
@@ -98,8 +100,9 @@ static void documents_of_former_versions_stay_as_they_are(void **)
 static void damaged_fields_are_refused(void **)
 {
     std::string good = document_print(with_bucket("b", 7));
-    for (const char *wrong : {R"("changed_ns":"x",)", R"("losses":-1,)", R"("destroyed":{},)", R"("destroyed":[{"name":"b"}],)",
-             R"("destroyed":[1],)", R"("supersedes":[{"term":"1","tag":"2","version":"3"}],)", R"("last_created_ns":[],)"}) {
+    for (const char *wrong :
+        {R"("changed_ns":"x",)", R"("losses":-1,)", R"("losses":"4294967296",)", R"("destroyed":{},)", R"("destroyed":[{"name":"b"}],)",
+            R"("destroyed":[1],)", R"("supersedes":[{"term":"1","tag":"2","version":"3"}],)", R"("last_created_ns":[],)"}) {
         std::string text = good;
         text.insert(1, wrong);
         cluster_document document;

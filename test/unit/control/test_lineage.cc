@@ -100,70 +100,6 @@ static void old_terms_are_forgotten(void **)
     test_eq_enum(relate(v1, now), document_relation::diverged);
 }
 
-// --- targets that left
-
-static void put_target(cluster_document &document, const std::string &id, uint32_t flags = 0)
-{
-    document_put_node(document, {.id = id, .is_target = true, .url = "http://127.0.0.1:1", .digest = placement_digest(id), .flags = flags});
-}
-
-static bool may_return(const cluster_document &document, const std::string &id)
-{
-    return document_may_return(document, {.id = id, .is_target = true, .url = "http://127.0.0.1:1", .digest = placement_digest(id)});
-}
-
-static void a_target_may_return_when_it_missed_nothing(void **)
-{
-    cluster_document document = first();
-    for (const char *id : {"target01", "target02", "target03"})
-        put_target(document, id);
-    test_false(document_depart(document, "nobody01"));
-    test_true(document_depart(document, "target02"));
-    test_true(document_needs_miss(document));
-    test_true(may_return(document, "target02"));
-    test_false(may_return(document, "target01"));
-    test_false(may_return(document, "target04"));
-    put_target(document, "target04", node_flag_maintenance); // gets no objects
-    test_true(may_return(document, "target02"));
-    cluster_document grown = document;
-    put_target(grown, "target05");
-    test_false(may_return(grown, "target02"));
-    cluster_document shrunk = document;
-    test_true(document_depart(shrunk, "target03"));
-    test_false(may_return(shrunk, "target02"));
-    test_true(may_return(shrunk, "target03"));
-    put_target(shrunk, "target03");
-    document_return(shrunk, *document_find_node(shrunk, "target03"));
-    test_true(may_return(shrunk, "target02")); // the last one first
-    cluster_document missed = document;
-    test_true(document_miss(missed));
-    test_false(document_miss(missed));
-    test_false(document_needs_miss(missed));
-    test_false(may_return(missed, "target02"));
-    test_true(document_has_left(missed, "target02"));
-    cluster_document back;
-    test_ok(document_parse(document_print(missed), back));
-    test_true(document_has_left(back, "target02"));
-    test_false(may_return(back, "target02"));
-    // A target in maintenance had no placement to return to.
-    test_true(document_depart(document, "target04"));
-    test_false(document_has_left(document, "target04"));
-}
-
-static void departures_are_bounded(void **)
-{
-    cluster_document document = first();
-    for (size_t i = 0; i < document_departure_count_max + 5; i++) {
-        std::string id = "target" + std::to_string(1000 + i);
-        put_target(document, id);
-        test_true(document_depart(document, id));
-    }
-    test_eq(document.departures.size(), document_departure_count_max);
-    cluster_document back;
-    test_ok(document_parse(document_print(document), back));
-    test_eq(back.departures.size(), document_departure_count_max);
-}
-
 // --- sizes
 
 static cluster_etl etl_of(size_t number, size_t pod_size, char filling)
@@ -203,8 +139,6 @@ static void whatever_is_let_in_fits(void **)
             document, {.name = std::string(bucket_name_size_max - 5, 'b') + std::to_string(10'000 + i), .created_ns = UINT64_MAX});
     for (size_t i = 0; i < document_term_count_max; i++)
         document_begin_term(document, UINT64_MAX - i);
-    for (size_t i = 0; i < document_departure_count_max; i++)
-        document.departures.push_back({.id = std::string(node_id_size_max, 'd'), .placement = UINT64_MAX, .is_missed = true});
     for (size_t i = 0; i < document_destroyed_count_max; i++)
         document_record_destroyed(document, {.name = std::string(bucket_name_size_max, 'b'), .created_ns = UINT64_MAX}, UINT64_MAX);
     for (size_t i = 0; i < document_superseded_count_max; i++)
@@ -251,8 +185,6 @@ int main()
         cmocka_unit_test(a_restored_copy_diverges),
         cmocka_unit_test(documents_of_before_count_as_term_0),
         cmocka_unit_test(old_terms_are_forgotten),
-        cmocka_unit_test(a_target_may_return_when_it_missed_nothing),
-        cmocka_unit_test(departures_are_bounded),
         cmocka_unit_test(whatever_is_let_in_fits),
         cmocka_unit_test(an_identity_is_what_was_printed),
         cmocka_unit_test(an_etl_is_never_counted_too_small),

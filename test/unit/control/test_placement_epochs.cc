@@ -256,10 +256,25 @@ static void too_many_epochs_wait(void **)
     }
     test_eq(document.placement.former.size(), former_epoch_count_max);
     refuses(placement_drain(document, "t3", node_want::maintenance), error_code::conflict, "wait until the rebalance has finished");
-    refuses(placement_lose(document, "t3", silent_long), error_code::conflict, "wait until the rebalance has finished");
     test_eq_enum(state(document, "t3"), placement_state::joining);
     test_ok(placement_settle(document).err);
     test_ok(placement_drain(document, "t3", node_want::maintenance).err);
+}
+
+// Nothing would ever settle, because the dead target does not give what it has.
+static void a_loss_is_never_refused_for_the_number_of_epochs(void **)
+{
+    cluster_document document = cluster_of(3);
+    for (size_t i = 0; i < former_epoch_count_max; i += 2) {
+        test_ok(placement_drain(document, "t3", node_want::maintenance).err);
+        join(document, "t3");
+    }
+    cluster_document replaced = document;
+    test_ok(placement_lose(document, "t3", silent_long).err);
+    test_eq(document.placement.former.size(), former_epoch_count_max + 1);
+    test_ok(placement_settle(document).err);
+    test_ok(placement_replace(replaced, "t3", std::string(disk_id_size, 'z'), silent_long).err);
+    test_ok(placement_settle(replaced).err);
 }
 
 static void a_loss_needs_silence(void **)
@@ -270,7 +285,7 @@ static void a_loss_needs_silence(void **)
     test_eq_text(document_print(document), document_print(before));
     test_ok(placement_lose(document, "t2", silent_long).err);
     test_true(document_find_node(document, "t2") == nullptr);
-    test_eq(document.placement.losses, 1);
+    test_eq(document.losses, 1);
     test_eq(document_version_floor(document), uint64_t{1} << 32);
     std::vector<placed_disk> lost = document_lost_disks(document);
     test_eq(lost.size(), 1);
@@ -283,7 +298,7 @@ static void a_loss_needs_silence(void **)
     add_fresh(document, "t4");
     test_ok(placement_lose(document, "t4", 0).err); // it holds nothing
     test_true(document_find_node(document, "t4") == nullptr);
-    test_eq(document.placement.losses, 1);
+    test_eq(document.losses, 1);
 }
 
 static void a_lost_disk_returns(void **)
@@ -312,7 +327,7 @@ static void a_lost_disk_returns(void **)
     test_eq(document_givers(document).size(), 3);
     test_ok(placement_settle(document).err);
     test_true(document.placement.former.empty());
-    test_eq(document.placement.losses, 1);
+    test_eq(document.losses, 1);
 }
 
 static void a_return_is_never_refused_for_the_number_of_epochs(void **)
@@ -344,7 +359,7 @@ static void a_replaced_disk_is_lost(void **)
     test_eq(document.placement.epoch, 2);
     test_eq_text(at(document, "t2").disk, other);
     test_eq_enum(state(document, "t2"), placement_state::joining);
-    test_eq(document.placement.losses, 1);
+    test_eq(document.losses, 1);
     test_eq(document_lost_disks(document).size(), 1);
     test_eq(document_givers(document).size(), 1); // t1
     uint64_t x = 0;
@@ -430,10 +445,26 @@ static void numbers_leap_after_a_recovery(void **)
     cluster_document document = cluster_of(2);
     placement_recover(document);
     test_eq(document.placement.epoch, 1'001);
-    test_eq(document.placement.losses, 1);
     test_eq(document.placement.former.size(), 1);
     test_eq(document.placement.former[0].number, 1);
     test_true(placement_is_moving(document.placement));
+    cluster_document old = cluster_of(2);
+    old.placement = {};
+    placement_recover(old); // its proxy begins epochs when it starts
+    test_eq(old.placement.epoch, 0);
+}
+
+static void a_drained_target_is_wanted_before_it_is_placed(void **)
+{
+    cluster_document document = cluster_of(2);
+    test_ok(placement_drain(document, "t2", node_want::leave).err);
+    test_ok(placement_settle(document).err);
+    uint64_t epoch = document.placement.epoch;
+    test_ok(placement_want(document, "t2").err);
+    test_eq(document.placement.epoch, epoch);
+    test_eq(at(document, "t2").flags, node_flag_maintenance);
+    test_eq_enum(document_placement_state(document, at(document, "t2")), placement_state::fresh);
+    test_eq_enum(placement_want(document, "t9").err.code, error_code::not_found);
 }
 
 // --- the document
@@ -457,7 +488,7 @@ static void a_document_keeps_its_placement(void **)
     test_eq_text(document_print(back), document_print(document));
     test_eq(back.placement.epoch, document.placement.epoch);
     test_eq(back.placement.settled, 2);
-    test_eq(back.placement.losses, 1);
+    test_eq(back.losses, 1);
     test_eq(back.placement.former.size(), 3);
     test_eq(back.placement.former[0].targets[0].digest, placement_digest("t1"));
     test_true(back.placement.former[2].is_settled);
@@ -483,12 +514,12 @@ static void a_document_without_epochs_stays_as_it_is(void **)
 
 static void damaged_tables_are_refused(void **)
 {
-    const char *good = R"({"epoch":"3","settled":"1","losses":"0","former":[{"epoch":"2","settled":false,"targets":[{"id":"t1"}]}]})";
+    const char *good = R"({"epoch":"3","settled":"1","former":[{"epoch":"2","settled":false,"targets":[{"id":"t1"}]}]})";
     struct {
         const char *from, *to;
-    } damages[] = {{"\"3\"", "\"0\""}, {"\"3\"", "\"2\""}, {"\"losses\":\"0\"", "\"losses\":\"4294967296\""}, {"[{\"id\":\"t1\"}]", "[]"},
-        {"\"id\":\"t1\"", "\"id\":\"\""}, {"\"id\":\"t1\"", "\"id\":\"t1\",\"disk\":\"short\""},
-        {"\"id\":\"t1\"", "\"id\":\"t1\",\"state\":\"fine\""}, {"\"settled\":false", "\"settled\":1"}};
+    } damages[] = {{"\"3\"", "\"0\""}, {"\"3\"", "\"2\""}, {"[{\"id\":\"t1\"}]", "[]"}, {"\"id\":\"t1\"", "\"id\":\"\""},
+        {"\"id\":\"t1\"", "\"id\":\"t1\",\"disk\":\"short\""}, {"\"id\":\"t1\"", "\"id\":\"t1\",\"state\":\"fine\""},
+        {"\"settled\":false", "\"settled\":1"}};
     cluster_placement placement;
     json_ptr tree;
     std::string where;
@@ -508,7 +539,7 @@ static void damaged_tables_are_refused(void **)
 
 static void a_former_table_fits(void **)
 {
-    cluster_placement placement = {.epoch = UINT64_MAX, .settled = UINT64_MAX, .losses = UINT32_MAX, .former = {}};
+    cluster_placement placement = {.epoch = UINT64_MAX, .settled = UINT64_MAX, .former = {}};
     former_epoch epoch = {.number = UINT64_MAX - 1, .is_settled = true, .targets = {}};
     for (size_t i = 0; i < target_count_max; i++)
         epoch.targets.push_back({.id = std::string(node_id_size_max, 't'),
@@ -531,6 +562,7 @@ int main()
         cmocka_unit_test(a_drained_target_gives),
         cmocka_unit_test(a_chain_asks_every_former_owner),
         cmocka_unit_test(too_many_epochs_wait),
+        cmocka_unit_test(a_loss_is_never_refused_for_the_number_of_epochs),
         cmocka_unit_test(a_loss_needs_silence),
         cmocka_unit_test(a_lost_disk_returns),
         cmocka_unit_test(a_return_is_never_refused_for_the_number_of_epochs),
@@ -540,6 +572,7 @@ int main()
         cmocka_unit_test(a_disk_that_was_set_back_is_known),
         cmocka_unit_test(an_owner_ever_since_may_answer_before_it_adopts),
         cmocka_unit_test(numbers_leap_after_a_recovery),
+        cmocka_unit_test(a_drained_target_is_wanted_before_it_is_placed),
         cmocka_unit_test(a_document_keeps_its_placement),
         cmocka_unit_test(a_document_without_epochs_stays_as_it_is),
         cmocka_unit_test(damaged_tables_are_refused),

@@ -91,6 +91,25 @@ static void a_recovery_leaves_room_for_what_is_lost(void **)
     test_eq(stored(recovery_continue(copies, 0, 78, recovery_kind::recovered)).version, 2u);
 }
 
+static void a_recovery_leaves_room_for_epochs(void **)
+{
+    cluster_document v1 = first();
+    placement_begin(v1);
+    v1 = stored(std::move(v1));
+    document_copy copies[] = {{v1, {"target01"}}};
+    cluster_document next = recovery_continue(copies, 0, 77, recovery_kind::recovered);
+    test_eq(next.placement.epoch, 1'001u);
+    test_eq(next.losses, 1u);
+    test_eq(next.placement.former.size(), 1u);
+    test_eq(document_version_floor(next), 1ull << 32);
+    test_eq(recovery_continue(copies, 0, 77, recovery_kind::adopted).placement.epoch, 1u);
+    // What is given up may have used higher numbers.
+    cluster_document theirs = change(v1, "theirs", 5);
+    theirs.placement.epoch = 40;
+    document_copy both[] = {{v1, {"target01"}}, {stored(std::move(theirs)), {"target02"}}};
+    test_eq(recovery_continue(both, 0, 78, recovery_kind::recovered).placement.epoch, 1'040u);
+}
+
 // The lost document had one more version, which a missing target comes back with.
 static void who_holds_what_was_lost_has_diverged(void **)
 {
@@ -223,6 +242,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(the_one_that_descends_from_all_goes_on),
         cmocka_unit_test(a_recovery_leaves_room_for_what_is_lost),
+        cmocka_unit_test(a_recovery_leaves_room_for_epochs),
         cmocka_unit_test(who_holds_what_was_lost_has_diverged),
         cmocka_unit_test(lines_that_diverged_need_a_choice),
         cmocka_unit_test(terms_and_times_only_grow),

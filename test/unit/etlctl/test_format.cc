@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "node_test.h"
 
+#include <cstdlib>
+#include <ctime>
+
 #include "etlctl/format.h"
 
 using namespace etlnode;
@@ -23,6 +26,23 @@ static void durations(void **)
     test_eq_text(format_seconds(62), "1m02s");
     test_eq_text(format_seconds(3725), "1h02m");
     test_eq_text(format_seconds(2 * 24 * 3600), "2d0h");
+}
+
+static void counts_are_grouped(void **)
+{
+    test_eq_text(format_count(0), "0");
+    test_eq_text(format_count(999), "999");
+    test_eq_text(format_count(1000), "1,000");
+    test_eq_text(format_count(12'345'678), "12,345,678");
+    test_eq_text(format_count(UINT64_MAX), "18,446,744,073,709,551,615");
+}
+
+static void the_clock_shows_the_day_unless_it_is_today(void **)
+{
+    setenv("TZ", "UTC", 1);
+    tzset();
+    test_eq_text(format_clock(1'787'000'000, 1'787'000'100), "20:53:20");
+    test_eq_text(format_clock(1'787'000'000, 1'787'086'400), "2026-08-17 20:53:20");
 }
 
 static void times_are_rfc_3339(void **)
@@ -101,6 +121,8 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(sizes),
         cmocka_unit_test(durations),
+        cmocka_unit_test(counts_are_grouped),
+        cmocka_unit_test(the_clock_shows_the_day_unless_it_is_today),
         cmocka_unit_test(times_are_rfc_3339),
         cmocka_unit_test(cells_cannot_drive_the_terminal),
         cmocka_unit_test(progress_lines),

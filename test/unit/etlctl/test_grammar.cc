@@ -50,6 +50,13 @@ static void both_orders_mean_the_same(void **)
         {"show cluster", "cluster show", ""},
         {"etl view-logs x", "etl logs", "x"},
         {"get object b/o f", "object get", "b/o f"},
+        {"drain target t1", "target drain", "t1"},
+        {"target start-maintenance t1", "target drain", "t1"},
+        {"target stop-maintenance t1", "target activate", "t1"},
+        {"activate target t1", "target activate", "t1"},
+        {"target decommission t1 --yes", "target rm", "t1 --yes"},
+        {"target replace t1", "target replace", "t1"},
+        {"forget target t1", "target forget", "t1"},
         // short forms
         {"ls", "bucket ls", ""},
         {"ls b", "object ls", "b"},

@@ -61,6 +61,9 @@ static void defaults_are_usable(void **)
     test_true(proxy.good);
     test_eq(proxy.node.listen_port, 8080);
     test_eq_text(proxy.node.data_dir, "etlnode-proxy");
+    test_true(proxy.node.auto_activate);
+    test_true(read_with("proxy", "auto-activate", "").node.auto_activate);
+    test_false(read_with("proxy", "auto-activate", "false").node.auto_activate);
     outcome target = read(defaults("target"));
     test_true(target.good);
     test_true(target.node.is_target);
@@ -70,6 +73,8 @@ static void defaults_are_usable(void **)
     test_eq(target.node.pod_ready_wait_ms, 5'000u);
     test_eq(target.node.out_of_space, 95u);
     test_eq(read_with("target", "out-of-space", "100").node.out_of_space, 100u);
+    test_eq(target.node.rebalance_rate, 0u);
+    test_eq(read_with("target", "rebalance-rate", "50MiB/s").node.rebalance_rate, 50u << 20);
     test_true(target.node.security == pod_security::baseline);
     test_false(target.node.require_framing);
     test_true(read_with("target", "require-framing", "true").node.require_framing);
@@ -132,6 +137,8 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "out-of-space", "0", "a percentage from 1 to 100"},
         {"target", "out-of-space", "101", "a percentage from 1 to 100"},
         {"target", "out-of-space", "95%", "without a sign"},
+        {"target", "rebalance-rate", "0", "auto, or bytes a second"},
+        {"target", "rebalance-rate", "fast", "auto, or bytes a second"},
         {"target", "node-address", "http://node1", "a host name or an IP address"},
         {"target", "node-address", "node1:30000", "without a port"},
         {"target", "node-address", "[::1]:30000", "without a port"},
@@ -150,6 +157,8 @@ static void wrong_values_say_where_they_came_from(void **)
             "another "
             "machine: copy"},
         {"target", "require-framing", "yes", "--require-framing (environment): must be true or false, not \"yes\""},
+        {"proxy", "auto-activate", "later", "--auto-activate (environment): must be true or false, not \"later\""},
+        {"target", "auto-activate", "false", "only the proxy decides who gets objects"},
         {"target", "pod-listen", "127.0.0.1:0x", "HOST:PORT"},
         {"proxy", "listen", "storage1:8080", "an IP address of this machine"},
         {"proxy", "listen", "*:8080", "0.0.0.0"},

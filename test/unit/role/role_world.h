@@ -315,6 +315,13 @@ inline int role_set_up_proxy(void **state)
     return 0;
 }
 
+inline std::string role_disk(const std::string &id)
+{
+    std::string disk = id;
+    std::erase(disk, '-');
+    return (disk + "0000000000000000").substr(0, disk_id_size);
+}
+
 // What a target reports when it registers, and then every two seconds. `more`: fields before the others, with a comma.
 inline std::string role_registration(role_world &w, const scripted_node &node, const std::string &more = {})
 {
@@ -323,6 +330,7 @@ inline std::string role_registration(role_world &w, const scripted_node &node, c
     self.is_target = true;
     self.url = "http://" + node.address + ":8080";
     self.digest = placement_digest(node.id);
+    self.disk = role_disk(node.id);
     json_ptr tree = node_print(self);
     cluster_document held;
     if (!w.held[node.id].empty())
@@ -334,6 +342,9 @@ inline std::string role_registration(role_world &w, const scripted_node &node, c
     json_add_u64_text(tree.get(), "document_tag", identity.tag);
     json_add_u64_text(tree.get(), "document_digest", identity.digest);
     json_add_u64_text(tree.get(), "started_ns", 7);
+    uint64_t epoch = held.placement.epoch;
+    if (epoch > 0)
+        json_add_tree(tree.get(), "placement", placement_report_print({.adopted = epoch, .settled = epoch, .etls_serve = true}));
     return "{" + more + json_print(tree.get()).substr(1);
 }
 

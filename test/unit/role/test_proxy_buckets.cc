@@ -118,7 +118,8 @@ static void a_target_that_does_not_take_the_document_is_not_waited_for(void **st
     uint64_t before_us = w.sim->now_us;
     role_make_bucket(w, "b");
     uint64_t took_ms = (w.sim->now_us - before_us) / 1'000;
-    test_true(took_ms >= push_wait_ms && took_ms < push_wait_ms + 500);
+    if (took_ms + 1 < push_wait_ms || took_ms >= push_wait_ms + 500)
+        test_fail("it took %llu ms", static_cast<unsigned long long>(took_ms));
     // It might know an older bucket with that name, so objects wait until it has the document.
     const scripted_call &call = role_ask(w, "GET /v1/objects/b/o");
     role_check(call, "GET", 503, "target target-01 does not know this bucket yet");
@@ -160,8 +161,8 @@ static std::string page_of(std::span<const char *const> names, const std::string
 static void a_page_is_merged_from_all_targets(void **state)
 {
     role_world &w = role_of(state);
-    role_make_bucket(w, "b");
     role_add_target(w, "target-02");
+    role_make_bucket(w, "b");
     static constexpr const char *of_one[] = {"a", "c"};
     static constexpr const char *of_two[] = {"b", "d"};
     role_script(*w.peers[role_target_id], {.match = "GET /v1/node/bucket/b?", .body = page_of(of_one)});
@@ -179,11 +180,11 @@ static void a_page_is_merged_from_all_targets(void **state)
     test_eq_text(names, "a b c ");
     test_eq_text(json_text(tree.get(), "uuid"), "mine");
     test_eq_text(json_text(tree.get(), "continuation_token"), "c");
-    test_eq_text(scripted_last(*w.peers["target-02"], "GET").second, "/v1/node/bucket/b?count=3&prefix=p%2F&after=A%26b");
+    test_eq_text(scripted_last(*w.peers["target-02"], "GET").second, "/v1/node/bucket/b?count=3&prefix=p%2F&after=A%26b&epoch=3");
 
     // A single level, and one target's objects only.
     (void)role_ask(w, "GET /v1/buckets/b", R"({"action":"list","value":{"flags":"2048"}})");
-    test_eq_text(scripted_last(*w.peers["target-02"], "GET").second, "/v1/node/bucket/b?count=10000&prefix=&after=&flat=dirs");
+    test_eq_text(scripted_last(*w.peers["target-02"], "GET").second, "/v1/node/bucket/b?count=10000&prefix=&after=&flat=dirs&epoch=3");
     size_t asked = scripted_count(*w.peers["target-02"], "GET");
     role_expect(w, "GET /v1/buckets/b", R"({"value":{"target":"target-01"}})", 200, "\"a\"");
     test_eq(scripted_count(*w.peers["target-02"], "GET"), asked);

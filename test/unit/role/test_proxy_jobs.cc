@@ -3,6 +3,7 @@
 #include "role_world.h"
 
 #include "base/limits.h"
+#include "role/proxy/jobs.h"
 
 using namespace etlnode;
 
@@ -77,6 +78,8 @@ static void a_silent_target_is_waited_for_until_it_is_taken_out(void **state)
     report(w, "target-01", report_of(id, "done", 3, 0));
     test_false(is_over(w, id));
     role_expect(w, "GET /v1/jobs", {}, 200, R"("waiting":"target target-02 is silent")");
+    scripted_pass(*w.sim, target_lost_ms);
+    report(w, "target-01", report_of(id, "done", 3, 0));
     role_expect(w, "PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-02"}})", 200, "");
     test_true(is_over(w, id));
     test_eq(job_of(w, id).done, 3u);
@@ -210,6 +213,113 @@ static void housekeeping_jobs_end_at_once(void **state)
     role_expect(w, "GET /v1/cluster?what=status", R"({"kind":"cleanup"})", 200, R"("aborted":false)");
 }
 
+// --- the job of an epoch
+
+static cluster_document in_epoch(role_world &w, uint64_t epoch, bool is_moving)
+{
+    cluster_document next = proxy_document(*w.p);
+    next.placement.epoch = epoch;
+    next.placement.former.clear();
+    if (is_moving) {
+        former_epoch former;
+        former.number = epoch - 1;
+        former.targets.push_back({.id = "target-01", .disk = "target0100000000", .digest = placement_digest("target-01")});
+        next.placement.former.push_back(former);
+    }
+    return next;
+}
+
+static cluster_job rebalance_of(uint64_t epoch, uint64_t ended_ns = 0)
+{
+    cluster_job job;
+    job.id = rebalance_job_id(epoch);
+    job.kind = rebalance_kind;
+    job.created_ns = 1;
+    job.ended_ns = ended_ns;
+    job.state = ended_ns != 0 ? "done" : "";
+    return job;
+}
+
+static void an_epoch_in_which_objects_move_has_a_job(void **state)
+{
+    role_world &w = role_of(state);
+    cluster_document next = in_epoch(w, 4, true);
+    proxy_jobs_follow_placement(w.p, next);
+    test_eq(next.jobs.size(), 1u);
+    test_eq_text(next.jobs[0].id, "g4");
+    test_eq_text(next.jobs[0].kind, "rebalance");
+    test_eq_text(next.jobs[0].creator, "placement");
+    test_true(next.jobs[0].created_ns > 0 && next.jobs[0].ended_ns == 0 && !next.jobs[0].is_cancelled);
+    next.jobs[0].is_cancelled = true; // a pause lasts over other changes of the document
+    proxy_jobs_follow_placement(w.p, next);
+    test_eq(next.jobs.size(), 1u);
+    test_true(next.jobs[0].is_cancelled && next.jobs[0].ended_ns == 0);
+    cluster_document resting = in_epoch(w, 4, false);
+    proxy_jobs_follow_placement(w.p, resting);
+    test_true(resting.jobs.empty());
+}
+
+// Of both targets: what is known of the share of one of them is from its last heartbeat.
+static void it_ends_with_its_epoch(void **state)
+{
+    role_world &w = role_of(state);
+    const ledger_job shares[] = {{.id = "g4", .kind = "rebalance", .state = "running", .done = 3, .failed = 1, .bytes = 30},
+        {.id = "g4", .kind = "rebalance", .state = "running", .done = 4, .bytes = 40}};
+    w.p->targets["target-01"].jobs = {{shares[0], ""}};
+    w.p->targets["target-02"].jobs = {{shares[1], ""}};
+    struct row {
+        uint64_t epoch;
+        bool is_moving;
+        const char *state;
+        const char *error;
+    };
+    const row rows[] = {
+        {5, true, "cancelled", "g5 goes on with it: the placement has changed again"}, {5, false, "done", ""}, // the epoch of settling
+    };
+    for (const row &one : rows) {
+        cluster_document next = in_epoch(w, one.epoch, one.is_moving);
+        uint64_t ended_ns = clock_wall_ns(*w.p->e) - 7;
+        next.jobs = {rebalance_of(3, ended_ns), rebalance_of(4)};
+        cluster_job scrub;
+        scrub.id = "j1";
+        scrub.kind = "scrub";
+        next.jobs.push_back(scrub);
+        proxy_jobs_follow_placement(w.p, next);
+        test_eq(next.jobs.size(), one.is_moving ? 4u : 3u);
+        test_eq(next.jobs[0].ended_ns, ended_ns); // it was over
+        const cluster_job &ended = next.jobs[1];
+        test_true(ended.ended_ns > ended_ns);
+        test_eq_text(ended.state, one.state);
+        test_eq_text(ended.error, one.error);
+        test_eq(ended.done, 7u);
+        test_eq(ended.failed, 1u);
+        test_eq(ended.bytes, 70u);
+        test_eq(next.jobs[2].ended_ns, 0u); // other jobs go on
+        test_true(!one.is_moving || next.jobs[3].id == "g5");
+    }
+}
+
+// It waits for a silent target, and says so; only its epoch ends it.
+static void it_is_not_over_when_every_target_says_so(void **state)
+{
+    role_world &w = role_of(state);
+    cluster_job job = rebalance_of(4);
+    ledger_job over = {.id = "g4", .kind = "rebalance", .state = "done", .done = 3};
+    over.ended_ns = 9;
+    for (const char *id : {"target-01", "target-02"})
+        w.p->targets[id].jobs = {{over, ""}};
+    test_false(proxy_job_sum_up(*w.p, job).is_over);
+    test_eq_text(proxy_job_sum_up(*w.p, job).state, "running");
+    job.is_cancelled = true;
+    test_eq_text(proxy_job_sum_up(*w.p, job).state, "paused");
+    over.ended_ns = 0;
+    w.p->targets["target-02"].jobs = {{over, "target target-01 is full"}};
+    test_eq_text(proxy_job_sum_up(*w.p, job).waiting, "target target-02: target target-01 is full");
+    w.p->targets["target-02"].jobs.clear();
+    role_wait_silent(w, *w.peers["target-02"]);
+    test_eq_text(proxy_job_sum_up(*w.p, job).waiting, "target target-02 is silent");
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -222,6 +332,9 @@ int main()
         cmocka_unit_test_setup_teardown(what_cannot_be_is_refused, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(without_targets_nothing_starts, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(housekeeping_jobs_end_at_once, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_epoch_in_which_objects_move_has_a_job, set_up_two, role_tear_down),
+        cmocka_unit_test_setup_teardown(it_ends_with_its_epoch, set_up_two, role_tear_down),
+        cmocka_unit_test_setup_teardown(it_is_not_over_when_every_target_says_so, set_up_two, role_tear_down),
     };
     return role_main(tests);
 }

@@ -102,26 +102,6 @@ static void an_object_whose_target_cannot_be_reached_is_nowhere_else(void **stat
     test_eq_text(sim_header(diverged.answer, "retry-after"), ""); // a retry would not help
 }
 
-// A removed target must be able to know that it missed a change, before that change happens.
-static void the_first_change_after_a_departure_is_noted(void **state)
-{
-    role_world &w = role_of(state);
-    role_make_bucket(w, "b");
-    scripted_node &other = role_add_target(w, "target-02");
-    role_wait_silent(w, other);
-    role_check(role_register(w, *w.peers[role_target_id]), "register", 204, "");
-    role_expect(w, "PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-02"}})", 200);
-    test_has_text(proxy_document(*w.p).departures[0].id, "target-02");
-    uint64_t version = proxy_document(*w.p).version;
-    (void)location_of(w, "GET /v1/objects/b/o", 301);
-    test_false(proxy_document(*w.p).departures[0].is_missed);
-    (void)location_of(w, "DELETE /v1/objects/b/o", 307);
-    test_true(proxy_document(*w.p).departures[0].is_missed);
-    test_eq(proxy_document(*w.p).version, version + 1);
-    (void)location_of(w, "PUT /v1/objects/b/o", 307);
-    test_eq(proxy_document(*w.p).version, version + 1); // once
-}
-
 int main()
 {
     const CMUnitTest tests[] = {
@@ -129,7 +109,6 @@ int main()
         cmocka_unit_test_setup_teardown(transforms_are_redirected_too, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(bad_input_is_refused, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(an_object_whose_target_cannot_be_reached_is_nowhere_else, role_set_up_cluster, role_tear_down),
-        cmocka_unit_test_setup_teardown(the_first_change_after_a_departure_is_noted, role_set_up_cluster, role_tear_down),
     };
     return role_main(tests);
 }

@@ -13,20 +13,12 @@ static int set_up(void **state)
 {
     role_world *w = role_world_make(false);
     *state = w;
-    w->options.moves_objects = true;
     role_start(*w);
     return 0;
 }
 
 static uint64_t epoch(role_world &w) { return proxy_document(*w.p).placement.epoch; }
 static bool is_moving(role_world &w) { return placement_is_moving(proxy_document(*w.p).placement); }
-
-static std::string disk_of(const scripted_node &node)
-{
-    std::string disk = node.id;
-    std::erase(disk, '-');
-    return (disk + "0000000000000000").substr(0, disk_id_size);
-}
 
 // What a target reports: that it has adopted the epoch of the document that it holds, or settled in it.
 static std::string report(role_world &w, const scripted_node &node, bool has_settled, uint64_t objects = 0, bool etls_serve = true)
@@ -37,7 +29,7 @@ static std::string report(role_world &w, const scripted_node &node, bool has_set
         test_ok(document_parse(w.held[node.id], held));
     placement_report placement = {
         .adopted = held.placement.epoch, .settled = has_settled ? held.placement.epoch : 0, .etls_serve = etls_serve};
-    return "\"disk\":\"" + disk_of(node) + "\",\"object_count\":" + std::to_string(objects) +
+    return "\"disk\":\"" + role_disk(node.id) + "\",\"object_count\":" + std::to_string(objects) +
            ",\"placement\":" + json_print(placement_report_print(placement).get()) + ",";
 }
 
@@ -178,16 +170,82 @@ static void a_target_is_drained_and_activated(void **state)
     test_has_text(nodes(w), "its objects are moving to other targets");
     change(w, "start-maintenance", "target-01", 409, "target target-01 is the last one that holds objects");
     settle(w, {&first, &second});
-    test_has_text(nodes(w), "it was taken out and is empty: etlctl target activate target-02 takes it in again");
+    test_has_text(nodes(w), "it is empty and gets no objects: etlctl target activate target-02 lets it take some");
     beat(w, second);
     scripted_pass(*w.sim, 2 * join_wait_max_ms);
     test_eq(epoch(w), 5); // it does not join by itself
-    change(w, "stop-maintenance", "target-02", 409, "cannot be activated yet: it is not heard");
+    change(w, "stop-maintenance", "target-02", 409, "cannot be activated: it is not heard");
     beat(w, first);
     beat(w, second);
     change(w, "stop-maintenance", "target-02", 200, "g6");
     test_eq(node_at(w, "target-02").flags, 0);
     change(w, "stop-maintenance", "target-09", 404, "there is no target \"target-09\"");
+}
+
+static void shows_job(role_world &w, const char *id, std::string_view says)
+{
+    role_expect(w, "GET /v1/jobs/" + std::string(id), "", 200, says);
+}
+
+static void a_rebalance_is_a_job(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    for (scripted_node *node : {&first, &second})
+        node->rows.push_back({.match = "GET /v1/node/jobs", .body = "[]"});
+    scripted_node &third = add(w, "target-03");
+    third.rows.push_back({.match = "GET /v1/node/jobs", .body = "[]"});
+    beat(w, third);
+    test_true(scripted_until(*w.sim, [&] { return epoch(w) == 4; }));
+    shows_job(w, "g4", R"("kind":"rebalance","state":"running")");
+    role_expect(w, "PUT /v1/cluster", R"({"action":"stop","value":{"ID":"g4"}})", 200, "");
+    shows_job(w, "g4", R"("state":"paused")");
+    role_expect(w, "PUT /v1/cluster", R"({"action":"start","value":{"Kind":"rebalance"}})", 200, "g4");
+    shows_job(w, "g4", R"("state":"running")");
+    change(w, "start-maintenance", "target-02", 200, "g5");
+    shows_job(w, "g4", R"("state":"cancelled")");
+    shows_job(w, "g4", R"("error":"g5 goes on with it)");
+    settle(w, {&first, &second, &third});
+    shows_job(w, "g5", R"("state":"done")");
+    test_eq(proxy_document(*w.p).jobs.size(), 2);
+}
+
+static void a_drained_target_starts_its_etls_before_it_is_back(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    change(w, "start-maintenance", "target-02", 200, "g4");
+    settle(w, {&first, &second});
+    role_check(role_register(w, second, report(w, second, false, 0, false)), path, 200, "");
+    role_check(role_register(w, second, report(w, second, false, 0, false)), path, 204, "");
+    change(w, "stop-maintenance", "target-02", 200, "");
+    test_eq_enum(state_of(w, "target-02"), placement_state::fresh);
+    test_eq(epoch(w), 5);
+    beat(w, second);
+    test_true(scripted_until(*w.sim, [&] { return epoch(w) == 6; }));
+    test_eq(node_at(w, "target-02").flags, 0);
+    change(w, "start-maintenance", "target-02", 200, "g7");
+    settle(w, {&first, &second});
+    role_check(role_register(w, second, report(w, second, false, 3)), path, 200, "");
+    role_check(role_register(w, second, report(w, second, false, 3)), path, 204, "");
+    change(w, "stop-maintenance", "target-02", 409, "cannot be activated: it holds 3 objects from an earlier time");
+}
+
+static void new_targets_wait_if_the_operator_wants_so(void **state)
+{
+    role_world &w = role_of(state);
+    w.p->options.auto_activate = false;
+    begin_two(w); // without buckets there is nothing to wait for
+    scripted_node &third = add(w, "target-03");
+    beat(w, third);
+    scripted_pass(*w.sim, 2 * join_wait_max_ms);
+    test_eq(epoch(w), 3);
+    test_has_text(nodes(w), "etlctl target activate target-03 lets it take some");
+    beat(w, third);
+    change(w, "stop-maintenance", "target-03", 200, "g4");
+    test_eq_enum(state_of(w, "target-03"), placement_state::joining);
 }
 
 static void a_target_leaves_for_good(void **state)
@@ -220,7 +278,7 @@ static void a_lost_target_returns(void **state)
     beat(w, first);
     change(w, "decommission-node", "target-02", 409, "target target-02 holds 5 objects, not 4", ",\"objects\":4");
     change(w, "decommission-node", "target-02", 200, "", ",\"objects\":5");
-    test_eq(proxy_document(*w.p).placement.losses, 1);
+    test_eq(proxy_document(*w.p).losses, 1);
     test_has_text(nodes(w), R"("lost":[{"id":"target-02","disk":"target0200000000"}])");
     settle(w, {&first});
     test_eq(proxy_document(*w.p).placement.former.size(), 1);
@@ -232,6 +290,38 @@ static void a_lost_target_returns(void **state)
     test_has_text(nodes(w), "\"lost\":[]");
     settle(w, {&first, &second});
     test_true(proxy_document(*w.p).placement.former.empty());
+}
+
+static void what_targets_held_outlives_the_process(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    beat(w, second, false, 5);
+    scripted_pass(*w.sim, last_counts_pause_ms);
+    beat(w, second, false, 6); // a restart forgets what is not a minute old
+    role_wait_silent(w, second);
+    role_stop(w);
+    role_start(w);
+    beat(w, first, false, 2);
+    test_true(scripted_until(*w.sim, [&] { return nodes(w).find("\"objects\":5") != std::string::npos; }));
+    test_has_text(nodes(w), "\"state\":\"silent\"");
+    test_has_text(nodes(w), "\"silent_seconds\":");
+    test_has_text(nodes(w), "\"objects\":2");
+    change(w, "decommission-node", "target-02", 409, "target target-02 holds 5 objects, not 4", ",\"objects\":4");
+    change(w, "decommission-node", "target-02", 409, "may still take writes", ",\"objects\":5");
+}
+
+static void what_was_stored_of_counts_may_be_damaged(void **state)
+{
+    role_world &w = role_of(state);
+    role_stop(w);
+    w.image.documents["counts"] = {3, "not JSON"};
+    role_start(w);
+    test_ok(w.start_err);
+    begin_two(w);
+    scripted_pass(*w.sim, last_counts_pause_ms);
+    test_has_text(nodes(w), "\"objects\":0");
 }
 
 static void a_lost_disk_is_replaced_or_given_up(void **state)
@@ -278,6 +368,49 @@ static void a_directory_that_was_set_back_is_refused(void **state)
     w.seen["target-02"] = 0;
     w.held["target-02"] = old;
     role_check(role_register(w, second, report(w, second, false)), path, 409, "target target-02 has an older state of its data directory");
+}
+
+// The proxy begins with epochs; as long as a target runs the former program, the placed targets stay as they are.
+static void a_cluster_is_upgraded_node_by_node(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    cluster_document former = proxy_document(*w.p);
+    role_stop(w);
+    former.placement = {};
+    for (cluster_node &node : former.nodes)
+        node.disk.clear();
+    std::string text = document_print(former);
+    w.image.documents["cluster"] = {former.version, text};
+    w.held["target-01"] = w.held["target-02"] = text;
+    role_start(w);
+    test_true(scripted_until(*w.sim, [&] { return epoch(w) == 1; }));
+    auto as_former = [&](scripted_node &node) {
+        role_take_push(w, node);
+        std::string registration = role_registration(w, node, "\"object_count\":3,");
+        size_t at = registration.find("\"disk\"");
+        registration.erase(at, registration.find(',', at) + 1 - at);
+        const scripted_call &call = role_ask_as_node(w, path, registration);
+        test_true(call.status() == 204 || call.status() == 200);
+    };
+    as_former(first);
+    as_former(second);
+    change(w, "start-maintenance", "target-02", 409, "target target-01 has not told the id of its data directory yet");
+    scripted_node &third = add(w, "target-03");
+    beat(w, third);
+    scripted_pass(*w.sim, 2 * join_wait_max_ms);
+    test_eq(epoch(w), 1);
+    test_has_text(nodes(w), "\"state\":\"new\"");
+    beat(w, first, false, 3);
+    as_former(second);
+    beat(w, third);
+    scripted_pass(*w.sim, 2 * join_pause_ms);
+    test_eq(epoch(w), 1);
+    beat(w, second, false, 3);
+    beat(w, third);
+    test_true(scripted_until(*w.sim, [&] { return epoch(w) == 2; }));
+    test_eq_enum(state_of(w, "target-03"), placement_state::joining);
 }
 
 static void what_is_damaged_is_refused(void **state)
@@ -359,10 +492,16 @@ int main()
         cmocka_unit_test_setup_teardown(targets_that_start_together_join_together, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(objects_of_an_earlier_time_do_not_join, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_is_drained_and_activated, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_rebalance_is_a_job, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_drained_target_starts_its_etls_before_it_is_back, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(new_targets_wait_if_the_operator_wants_so, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_leaves_for_good, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_target_returns, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(what_targets_held_outlives_the_process, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(what_was_stored_of_counts_may_be_damaged, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_disk_is_replaced_or_given_up, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_was_set_back_is_refused, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_cluster_is_upgraded_node_by_node, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(what_is_damaged_is_refused, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_list_while_objects_move_asks_twice, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_list_begins_again_in_another_epoch, set_up, role_tear_down),

@@ -381,8 +381,11 @@ static void a_start_recovers(void **state)
     test_eq_text(proxy_document(*w.p).uuid, "CLUSTERuuid1");
     test_eq(proxy_document(*w.p).version, 4);
     role_stop(w);
-    role_start(w); // it has a document now
-    test_eq(proxy_document(*w.p).version, 4);
+    role_start(w); // it has a document now, in which it begins epochs
+    test_eq(proxy_document(*w.p).version, 5);
+    role_stop(w);
+    role_start(w);
+    test_eq(proxy_document(*w.p).version, 5);
 }
 
 int main()

@@ -259,7 +259,9 @@ static void a_copy_goes_to_the_target_of_its_name(void **state)
     test_eq_text(asked.body, "abc");
     test_eq_text(sim_header(asked, "etlnode-cluster-secret"), role_secret);
     test_eq_text(sim_header(asked, "etlnode-document"), document_identity_print(document_identify(w.t->document)));
-    role_expect(w, "GET /v1/objects/b/" + name, {}, 404, "does not exist");
+    const scripted_call &read = role_ask(w, "GET /v1/objects/b/" + name);
+    test_eq(read.status(), 301); // it is there, not here
+    test_true(sim_header(read.answer, "location").starts_with("http://10.0.0.3:8080/v1/objects/b/" + name));
     role_expect(w, line, "", 507, "the other one is full");
     scripted_silence(other);
     role_expect(w, line, "", 503, "target-02");

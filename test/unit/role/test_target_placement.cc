@@ -165,20 +165,23 @@ static void it_may_write_while_the_proxy_hears_it(void **state)
 static void a_page_is_of_one_epoch(void **state)
 {
     role_world &w = role_of(state);
+    constexpr size_t names = 20; // some of each kind
+    for (size_t i = 0; i < names; i++)
+        role_check(role_ask(w, "PUT /v1/objects/b/o" + std::to_string(i) + "?pid=p&utm=1", "x"), "PUT", 200, "");
     begin_epochs(w);
     test_true(scripted_until(*w.sim, [&] { return target_has_adopted(*w.t); }));
     std::string here, elsewhere;
-    for (size_t i = 0; here.empty() || elsewhere.empty(); i++) {
+    for (size_t i = 0; i < names; i++) {
         std::string name = "o" + std::to_string(i);
         (document_place(w.document, "b", name)->id == role_target_id ? here : elsewhere) = name;
-        role_check(role_ask(w, "PUT /v1/objects/b/" + name + "?pid=p&utm=1", "x"), "PUT", 200, "");
     }
-    const char *line = "GET /v1/node/bucket/b?count=9&prefix=&after=&epoch=1";
+    test_false(here.empty() || elsewhere.empty());
+    const char *line = "GET /v1/node/bucket/b?count=99&prefix=&after=&epoch=1";
     const scripted_call &own = role_ask_as_node(w, line);
     test_has_text(own.answer.body, here);
     test_true(own.answer.body.find(elsewhere) == std::string::npos); // it is not served, so it is not listed
     test_has_text(role_ask_as_node(w, std::string(line) + "&versions=true").answer.body, elsewhere);
-    test_has_text(role_ask_as_node(w, "GET /v1/node/bucket/b?count=9&prefix=&after=").answer.body, elsewhere); // of a former version
+    test_has_text(role_ask_as_node(w, "GET /v1/node/bucket/b?count=99&prefix=&after=").answer.body, elsewhere); // of a former version
     role_check(role_ask_as_node(w, "GET /v1/node/bucket/b?count=9&prefix=&after=&epoch=2"), "a later epoch", 409,
         "the placement has changed meanwhile");
     role_check(role_ask_as_node(w, "GET /v1/node/bucket/b?count=9&prefix=&after=&epoch=x"), "no epoch", 409, "");
