@@ -62,7 +62,7 @@ static bool is_same_bucket(const target &t, const std::string &bucket, uint64_t 
 // Whether this target may take the row in the epoch of the message.
 static bool is_fitting(const target &t, uint64_t epoch, const index_row &row, uint64_t created_ns)
 {
-    return epoch == document_epoch(t.document) && target_has_lease(t) && is_same_bucket(t, row.bucket, created_ns) &&
+    return epoch == document_epoch(t.document) && is_same_bucket(t, row.bucket, created_ns) &&
            target_emptying_text(t, row.bucket).empty() && target_owner_elsewhere(t, row.bucket, row.name) == nullptr;
 }
 
@@ -256,8 +256,8 @@ static void commit_item(batch_item *item)
     target &t = *b.t;
     moved_item &moved = b.items[item->index];
     index_row &row = moved.row;
-    if (!is_fitting(t, b.message.epoch, row, moved.created_ns)) {
-        end_item(item, "bucket");
+    if (!is_fitting(t, b.message.epoch, row, moved.created_ns) || !target_has_lease(t)) {
+        end_item(item, target_has_lease(t) ? "bucket" : "busy");
         return;
     }
     bool is_whole = row.is_tombstone || XXH64(row.content.data(), row.content.size(), 0) == row.checksum;
@@ -380,6 +380,9 @@ static void leave_upload(void *arg, const std::string &, const std::string &, ui
     if (!is_fitting(*m.t, m.message.epoch, m.item.row, m.item.created_ns)) {
         leave.err = make_error(error_code::other_epoch);
         leave.text = "the placement has changed while the object was moved";
+    } else if (!target_has_lease(*m.t)) {
+        leave.err = make_error(error_code::unavailable);
+        leave.text = target_lease_text(*m.t);
     }
     on_leave(owner, leave);
 }

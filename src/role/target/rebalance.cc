@@ -27,6 +27,8 @@ namespace etlnode {
 
 static constexpr size_t page_size = 512; // rows
 static constexpr uint64_t rest_ms = 1'000;
+static constexpr uint64_t full_rest_ms = 5'000;     // a receiver is full
+static constexpr uint64_t damaged_rest_ms = 30'000; // each try reads the damaged objects, and logs them
 static constexpr uint64_t ledger_wait_ms = 20;
 static constexpr uint64_t sweep_rest_ms = 60'000;
 static constexpr size_t answer_size_max = 1 * mib;
@@ -43,13 +45,14 @@ bool rebalance_is_in_force(const rebalance &r)
 
 void rebalance_note_failure(rebalance &r, std::string why)
 {
-    r.has_failed = true;
+    r.has_failed = r.may_pass = true;
     r.why = std::move(why);
 }
 
 void rebalance_note_item_failure(rebalance &r, const index_row &row, int status, std::string why)
 {
-    rebalance_note_failure(r, "ais://" + row.bucket + "/" + text_escape(row.name) + ": " + why);
+    r.has_failed = true;
+    r.why = "ais://" + row.bucket + "/" + text_escape(row.name) + ": " + why;
     if (++r.row.failed <= failed_max)
         r.failures.push_back({.bucket = row.bucket, .name = row.name, .status = status, .text = std::move(why), .tries = 1});
 }
@@ -199,7 +202,7 @@ static void pass_ended(rebalance &r)
         return;
     }
     if (r.has_failed)
-        rest(r, rest_ms);
+        rest(r, !r.full.empty() ? full_rest_ms : r.may_pass ? rest_ms : damaged_rest_ms);
     else if (r.saw_any)
         begin_pass(r); // the proof is a pass that finds nothing
     else
@@ -324,7 +327,7 @@ static void begin_pass(rebalance &r)
     r.bucket.clear();
     r.after.clear();
     r.is_last_page = false;
-    r.saw_any = r.has_failed = false;
+    r.saw_any = r.has_failed = r.may_pass = false;
     r.row.failed = 0;
     r.row.pass++;
     r.failures.clear();

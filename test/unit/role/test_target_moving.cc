@@ -427,7 +427,7 @@ static void without_a_lease_nothing_changes(void **state)
     role_check(role_ask(w, moving_object("DELETE", name)), "DELETE", 503, says);
     std::string batch;
     moved_item_append(batch, moving_item(name, 4, 1, "four"));
-    role_check(role_ask_as_node(w, "PUT /v1/node/move?epoch=2&disk=" + disk_of(w, "target-02"), batch), "a batch", 200, R"(["bucket"])");
+    role_check(role_ask_as_node(w, "PUT /v1/node/move?epoch=2&disk=" + disk_of(w, "target-02"), batch), "a batch", 200, R"(["busy"])");
     role_script(peer_of(w, role_proxy_id), {.match = "POST /v1/node/register", .status = 204});
     test_true(scripted_until(*w.sim, [&] { return target_has_lease(*w.t); }));
     role_check(role_ask(w, moving_object("PUT", name), "new"), "PUT", 200, "");
