@@ -74,7 +74,7 @@ static void a_question_of_another_epoch_or_bucket_is_refused(void **state)
 {
     role_world &w = role_of(state);
     std::string name = coming();
-    for (uint64_t epoch : {0, 1, 3})
+    for (uint64_t epoch : {0u, 1u, 3u})
         moving_check_code(role_ask_as_node(w, moving_question(name, epoch)), "epoch", 409, error_code::other_epoch);
     const std::string rows[] = {
         "GET /v1/node/object/b/o?created=5", "GET /v1/node/object/b/o?epoch=two&created=5",
@@ -182,7 +182,7 @@ static void a_damaged_batch_changes_nothing(void **state)
     for (const std::string &batch : damaged)
         role_check(role_ask_as_node(w, move_line(w, 2), batch), batch, 400, "");
     test_eq(moving_row_here(w, coming()).version, 0);
-    for (uint64_t epoch : {1, 3})
+    for (uint64_t epoch : {1u, 3u})
         moving_check_code(role_ask_as_node(w, move_line(w, epoch), good), "another epoch", 409, error_code::other_epoch);
     test_eq(moving_row_here(w, coming()).version, 0);
     role_check(role_ask(w, move_line(w, 2), good), "a client", 401, "");
@@ -361,7 +361,7 @@ static void an_end_raises_what_was_removed(void **state)
 static void an_end_that_does_not_fit_counts_nothing(void **state)
 {
     role_world &w = role_of(state);
-    for (uint64_t epoch : {1, 3})
+    for (uint64_t epoch : {1u, 3u})
         moving_check_code(role_ask_as_node(w, end_line(w, epoch), end_body("b", 5, 40)), "epoch", 409, error_code::other_epoch);
     moving_check_code(role_ask_as_node(w, end_line(w, 2), end_body("b", 6, 40)), "made again", 409, error_code::other_epoch);
     moving_check_code(role_ask_as_node(w, end_line(w, 2), end_body("unknown", 5, 40)), "unknown", 409, error_code::other_epoch);
