@@ -162,7 +162,7 @@ static void refuse_lineage(registration_request &r, document_relation relation)
 static void refuse_disk(registration_request &r, const cluster_node &known)
 {
     proxy_target_of(*r.p, r.node.id).other_disk = r.node.disk;
-    refuse_member(r, error_code::conflict,
+    refuse_member(r, error_code::other_epoch,
         "target " + r.node.id + " has another data directory (" + r.node.disk + ") than before (" + known.disk +
             "): start it with that one. If it is lost, give it up with what only it held: etlctl target replace " + r.node.id);
 }
@@ -267,7 +267,7 @@ static void judge_member(registration_request &r)
         return;
     }
     if (std::string why = misplacement(r, known); !why.empty()) {
-        refuse_member(r, error_code::conflict, why);
+        refuse_member(r, error_code::other_epoch, why);
         return;
     }
     bool tells_disk = known != nullptr && known->disk.empty() && !r.node.disk.empty();

@@ -51,6 +51,8 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         bool starting = status == 503;
         if (refusal.code == error_code::diverged || refusal.code == error_code::newer_version)
             target_note_odds(t, refusal.message);
+        if (refusal.code == error_code::other_epoch)
+            t.unfit = refusal.message;
         member_answered(
             m, starting ? member_answer::unreachable : member_answer::refused, text_format("status %d: ", status) + refusal.message);
         return;
@@ -61,6 +63,7 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
         return;
     }
     t.odds.clear();
+    t.unfit.clear();
     t.lease_ms = t.registration_sent_ms + target_lease_ms;
     note_accepted(t);
     member_answered(m, member_answer::accepted, {});

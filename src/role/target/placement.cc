@@ -32,6 +32,8 @@ static bool is_misfit(const target &t)
 
 std::string target_misfit_text(const target &t)
 {
+    if (!t.unfit.empty())
+        return "target " + t.id + " serves nothing, because the proxy refuses its data directory: " + t.unfit;
     if (!is_misfit(t))
         return {};
     return "target " + t.id + " serves nothing: its data directory (" + t.disk + ") is not the one that the cluster knows under this id (" +

@@ -99,6 +99,7 @@ struct target {
     cluster_document document; // latest copy; version 0: none yet
     std::string document_text; // its text, byte for byte, until it is stored
     std::string odds;          // why the proxy's document and ours do not match; empty: they do
+    std::string unfit;         // why the proxy does not accept what this data directory holds; empty: it may
     lifecycle life;
     uint64_t started_ms = 0;
     uint64_t started_ns = 0; // wall clock: distinguishes this process from one with a copy of the data directory

@@ -4,6 +4,7 @@
 
 #include "aistore/list_page.h"
 #include "base/limits.h"
+#include "codec/error_envelope.h"
 
 using namespace etlnode;
 
@@ -367,7 +368,9 @@ static void a_directory_that_was_set_back_is_refused(void **state)
     second.asked.clear();
     w.seen["target-02"] = 0;
     w.held["target-02"] = old;
-    role_check(role_register(w, second, report(w, second, false)), path, 409, "target target-02 has an older state of its data directory");
+    const scripted_call &call = role_register(w, second, report(w, second, false));
+    role_check(call, path, 409, "target target-02 has an older state of its data directory");
+    test_eq_enum(error_envelope_read(409, call.answer.body).code, error_code::other_epoch); // then the target serves nothing
 }
 
 // The proxy begins with epochs; as long as a target runs the former program, the placed targets stay as they are.

@@ -104,6 +104,25 @@ static void answers_of_the_proxy_are_taken_for_what_they_are(void **state)
     }
 }
 
+// What was overwritten or deleted since the directory was copied must not be seen, also while the proxy still sends clients here.
+static void a_directory_that_is_not_admitted_serves_nothing(void **state)
+{
+    role_world &w = role_of(state);
+    scripted_node &proxy = proxy_of(w);
+    const std::string object = "GET /v1/objects/b/o";
+    role_expect(w, object, {}, 404, "does not exist");
+    proxy.rows.clear();
+    proxy.rows.push_back({.match = path, .status = 409, .body = R"({"code":"other_epoch","message":"it was restored"})"});
+    await_beat(w);
+    role_expect(w, object, {}, 503, "serves nothing, because the proxy refuses its data directory: it was restored");
+    proxy.rows[0] = {.match = path, .status = 503, .body = R"({"message":"the proxy is starting"})"};
+    await_beat(w);
+    role_expect(w, object, {}, 503, "it was restored");
+    proxy.rows[0] = {.match = path, .status = 204};
+    await_beat(w);
+    role_expect(w, object, {}, 404, "does not exist");
+}
+
 // A proxy that refuses is asked at growing intervals.
 static void a_refused_target_backs_off(void **state)
 {
@@ -235,6 +254,7 @@ int main()
         cmocka_unit_test_setup_teardown(it_says_what_it_holds, role_set_up_target, role_tear_down),
         cmocka_unit_test_setup_teardown(health_follows_its_stages, role_set_up_target, role_tear_down),
         cmocka_unit_test_setup_teardown(answers_of_the_proxy_are_taken_for_what_they_are, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_directory_that_is_not_admitted_serves_nothing, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_refused_target_backs_off, role_set_up_target, role_tear_down),
         cmocka_unit_test_setup_teardown(what_it_held_is_there_after_a_restart, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_start_that_fails_says_why, role_set_up_target, role_tear_down),
