@@ -111,6 +111,14 @@ static void end_copy(lesson_work &w)
     sink_abandon(w.to);
 }
 
+// The object is at `best_at` and cannot be stored here.
+static void fail_here(lesson_work *w, error err, const std::string &text)
+{
+    std::string why = err.code == error_code::no_space ? "its disk is full: remove objects, or give it more room" : text;
+    fail(w, error_code::unavailable,
+        "objects are moving, and target " + w->t->id + " cannot store this one, which target " + w->result.best_at + " has: " + why);
+}
+
 static void take_copy(lesson_work *w)
 {
     w->result.here = w->result.best;
@@ -127,7 +135,7 @@ static void on_copied(void *arg, const sink_outcome &outcome)
     else if (outcome.err.code == error_code::conflict) // it, or a newer one, has just been moved here
         begin(w);
     else
-        fail(w, outcome.err.code, outcome.text);
+        fail_here(w, outcome.err, outcome.text);
 }
 
 static void on_pumped(void *arg, error err, uint64_t bytes)
@@ -136,7 +144,10 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
     w->bytes = nullptr;
     if (err || bytes != w->result.best.size) {
         end_copy(*w);
-        fail(w, error_code::unavailable, "target " + w->result.best_at + " has it and does not give it: " + error_text(err));
+        if (err.code == error_code::no_space)
+            fail_here(w, err, error_text(err));
+        else
+            fail(w, error_code::unavailable, "target " + w->result.best_at + " has it and does not give it: " + error_text(err));
         return;
     }
     source_close(w->from);

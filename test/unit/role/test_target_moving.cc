@@ -102,6 +102,20 @@ static void the_owner_fetches_what_a_former_owner_has(void **state)
         "t[target-01]: ais://b/" + nowhere + " cannot be served now: objects are moving, and target target-02, which may have it");
 }
 
+static void a_full_disk_is_named_as_the_owners(void **state)
+{
+    role_world &w = role_of(state);
+    std::string small = coming(), large = coming(1);
+    moving_script_copy(w, "target-02", moving_item(small, 4, 1, "four"));
+    moving_script_copy(w, "target-02", moving_item(large, 4, 1, std::string(300'000, 'x')));
+    const char *advice = "target target-01 cannot store this one, which target target-02 has: its disk is full: remove objects";
+    role_fail_disk(w, memory_op::index_change, error_code::no_space, "", 1);
+    role_check(role_ask(w, moving_object("GET", small)), "in the index", 503, advice);
+    role_fail_disk(w, memory_op::write, error_code::no_space, "", 1);
+    role_check(role_ask(w, moving_object("GET", large)), "in a file", 503, advice);
+    role_check(role_ask(w, moving_object("GET", small)), "it has room again", 200, "four");
+}
+
 // What was moved here is the newest version, whether it is in memory or not.
 static void a_read_of_a_row_of_this_epoch_needs_no_former_owner(void **state)
 {
@@ -438,6 +452,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_client_at_the_wrong_target_is_sent_on, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(the_owner_fetches_what_a_former_owner_has, set_up_joined, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_named_as_the_owners, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(a_read_of_a_row_of_this_epoch_needs_no_former_owner, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(an_older_row_here_is_not_served, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(of_two_former_owners_the_newest_copy_counts, set_up_twice, role_tear_down),
