@@ -183,13 +183,12 @@ static bool was_placed(const cluster_document &document, const cluster_node &nod
     });
 }
 
-static placement_refusal check_silence(const cluster_node &node, uint64_t silent_ms)
+static placement_refusal check_silence(const cluster_node &node, uint64_t silent_ms, const std::string &instead)
 {
     if (silent_ms >= target_lost_ms)
         return accepted;
     return refusal("target " + node.id + " may still take writes: it can be taken out with its objects when it has been silent for " +
-                   text_duration(target_lost_ms) + ", now it is " + text_duration(silent_ms / 1'000 * 1'000) +
-                   ". To move its objects away instead: etlctl target drain " + node.id);
+                   text_duration(target_lost_ms) + ", now it is " + text_duration(silent_ms / 1'000 * 1'000) + ". " + instead);
 }
 
 // Requires: the table in force is a former one already.
@@ -219,7 +218,9 @@ placement_refusal placement_lose(cluster_document &document, std::string_view id
         return refusal("target " + node->id +
                        " is the last one that holds objects: add another target first, or give it another disk (etlctl target replace " +
                        node->id + ")");
-    if (placement_refusal no = check_silence(*node, silent_ms); no.err)
+    if (placement_refusal no = check_silence(
+            *node, silent_ms, "If it can still run, its objects need not be lost: start it, then etlctl target drain " + node->id);
+        no.err)
         return no;
     if (placement_refusal no = check_epoch(document, node->id, true); no.err)
         return no;
@@ -237,7 +238,9 @@ placement_refusal placement_replace(cluster_document &document, std::string_view
     if (node->disk == disk)
         return accepted;
     if (cluster_node_is_placed(*node) || was_placed(document, *node)) {
-        if (placement_refusal no = check_silence(*node, silent_ms); no.err)
+        if (placement_refusal no = check_silence(
+                *node, silent_ms, "If the former directory still works, start the target with that one instead");
+            no.err)
             return no;
         if (placement_refusal no = check_epoch(document, node->id, true); no.err)
             return no;

@@ -353,6 +353,8 @@ static void a_replaced_disk_is_lost(void **)
     cluster_document document = cluster_of(2);
     std::string other(disk_id_size, 'z');
     refuses(placement_replace(document, "t2", other, 0), error_code::conflict, "may still take writes");
+    refuses(placement_replace(document, "t2", other, 0), error_code::conflict, "start the target with that one instead");
+    refuses(placement_lose(document, "t2", 0), error_code::conflict, "start it, then etlctl target drain t2");
     test_ok(placement_replace(document, "t2", disk_of("t2"), 0).err);
     test_eq(document.placement.epoch, 1);
     test_ok(placement_replace(document, "t2", other, silent_long).err);
