@@ -206,7 +206,7 @@ static constexpr command_row commands[] = {
         "  etlctl job report bqvIEUAyI\n  etlctl job report bqvIEUAyI -o name\n"},
     {command::job_start, "job", "start", "", {{"KIND", word_kind::job_kind, true, false}, scope_word},
         changing | moving | flag_bit(flag::prefix) | flag_bit(flag::rate) | flag_bit(flag::wait), "Start a job, and print its id",
-        "KIND is scrub.\n", "  etlctl job start scrub photos\n"},
+        "KIND is scrub, or rebalance, which lets a rebalance go on that `job cancel` has paused.\n", "  etlctl job start scrub photos\n"},
     {command::scrub, "", "scrub", "", {scope_word},
         changing | moving | flag_bit(flag::prefix) | flag_bit(flag::rate) | flag_bit(flag::wait),
         "Read every object and compare it with its checksums",
