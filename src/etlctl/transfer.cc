@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -200,12 +201,16 @@ failure transfer_download(session &s, const download &d)
 
 // ---- upload
 
+static constexpr int sendings_max = 5; // of one body
+
 struct upload_state {
     int fd = -1;
     const upload *u = nullptr;
     progress shown = {};
     XXH64_state_t *hash = nullptr;
-    int64_t left = -1; // -1: until the end of the input
+    int64_t left = -1;  // -1: until the end of the input
+    off_t begin = -1;   // where the body begins in a regular file; -1: it can be read only once
+    int64_t whole = -1; // of a regular file: what `left` was
     std::string problem = {};
 };
 
@@ -275,12 +280,26 @@ static failure open_source(const upload &u, upload_state &state)
     if (S_ISREG(status.st_mode)) {
         off_t at = lseek(state.fd, 0, SEEK_CUR); // standard input may already be partly consumed
         state.left = status.st_size - std::clamp<off_t>(at, 0, status.st_size);
+        state.begin = at;
+        state.whole = state.left;
     }
     return {};
 }
 
-static failure send_body(session &s, const upload &u, const std::string &url, upload_state &state)
+// The object got another owner during the upload, and nothing was stored. False: the body cannot be read again.
+static bool begin_again(upload_state &state)
 {
+    if (state.begin < 0 || lseek(state.fd, state.begin, SEEK_SET) != state.begin)
+        return false;
+    state.left = state.whole;
+    return true;
+}
+
+// `out_next`: where the answer redirects to, in place of an error, if the body can be sent again; else empty.
+static failure send_body(session &s, const upload &u, const std::string &url, upload_state &state, std::string &out_next)
+{
+    out_next.clear();
+    XXH64_reset(state.hash, 0);
     http_request request = session_request(s, "PUT", url, 0);
     request.follow = false;
     request.read = on_read;
@@ -290,6 +309,12 @@ static failure send_body(session &s, const upload &u, const std::string &url, up
     progress_start(state.shown, s, u.what, 1, state.left > 0 ? static_cast<uint64_t>(state.left) : 0);
     http_reply reply;
     http_perform(s.http, request, reply);
+    std::string_view location = http_header(reply, "Location");
+    if (reply.outcome == http_outcome::answered && reply.status == 307 && location.starts_with("http") && begin_again(state)) {
+        out_next = location;
+        progress_hide(state.shown);
+        return {};
+    }
     failure f = session_failure(s, reply, u.doing);
     if (f.code == "cut")
         f.hint = upload_cut_hint;
@@ -322,7 +347,14 @@ failure transfer_upload(session &s, const upload &u)
         f = find_target(s, u, url);
     if (!f) {
         state.hash = hash_new();
-        f = send_body(s, u, url, state);
+        std::string next;
+        f = send_body(s, u, url, state, next);
+        for (int sent = 1; !f && !next.empty(); sent++) {
+            if (sent == sendings_max)
+                f = failure_make(exit_code::unavailable, u.doing, "the object got another owner during each upload", "try again");
+            else
+                f = send_body(s, u, std::exchange(next, {}), state, next);
+        }
         XXH64_freeState(state.hash);
     }
     if (state.fd > STDIN_FILENO)

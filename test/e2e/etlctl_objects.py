@@ -42,6 +42,29 @@ def put_and_get_round_trip(tmp):
 
 
 @test
+def put_again_when_the_owner_changes(tmp):
+    """A file is sent again to the new owner. Standard input that is a pipe cannot be, and nothing was stored."""
+    world.buckets["b"] = {}
+    data = bytes(range(256)) * 5000
+    source = os.path.join(tmp, "source.bin")
+    open(source, "wb").write(data)
+    world.moves = 2
+    expect(run("put", source, "b/o"), 0, "", "")
+    check(world.buckets["b"] == {"o": data} and len(world.requests) == 4, "%d requests" % len(world.requests))
+    world.moves = 1
+    with open(source, "rb") as f:
+        f.seek(1000)
+        subprocess.run([ETLCTL, "put", "-", "b/redirected"], stdin=f, check=True, timeout=120, env=environment())
+    check(world.buckets["b"].get("redirected") == data[1000:], "not from where it began")
+    world.moves = 1
+    r = run("put", "-", "b/piped", stdin=data)
+    check(r.code == 6 and "it was not stored: send it again" in r.err and "piped" not in world.buckets["b"], "%d %s" % (r.code, r.err))
+    world.moves = 100
+    r = run("put", source, "b/never")
+    check(r.code == 6 and "the object got another owner during each upload" in r.err and "never" not in world.buckets["b"], "%d %s" % (r.code, r.err))
+
+
+@test
 def odd_names_arrive_byte_equal(tmp):
     world.buckets["b"] = {}
     for name in ("%", "%25", "a b", "track?name=lofi&v=1", "file_#@!$%^&*()_+.mp3", "你好世界", "-hidden", ".a", "a//b", "x/../y", "[z]", "a+b", "'\"\\"):

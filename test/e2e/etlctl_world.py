@@ -93,6 +93,7 @@ class World:
         self.says_version = True
         self.cluster = {}  # answers of /v1/cluster by what=; none: as AIStore
         self.jobs = 0      # how often a summary is not ready yet
+        self.moves = 0     # how often an object gets another owner while it is uploaded
         self.hang = threading.Event()
         self.release = threading.Event()
 
@@ -287,6 +288,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command == "PUT":
             if name == "too-large":
                 return self.error(507, "no_space", "no space left on device")
+            if world.moves > 0:
+                world.moves -= 1
+                return self.answer(307, json.dumps({"message": "it was not stored: send it again", "status": 307, "code": "unavailable", "retryable": True, "node": self.node}).encode(),
+                                   [("Location", TARGET_URL + self.path), ("Content-Type", "application/json")])
             objects[name] = body
             checksum = "0" * 16 if name == "damaged" else xxh64(body)
             return self.answer(200, b"", [("Ais-Checksum-Type", "xxhash2"), ("Ais-Checksum-Value", checksum), ("Ais-Version", "1")])
