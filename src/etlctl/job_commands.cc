@@ -257,6 +257,7 @@ static exit_code follow_job(session &s, std::string id)
     uint64_t pause_ms = poll_min_ms;
     uint64_t limit_ms = s.timeout_ms;
     progress p;
+    bool is_paused = false;
     for (bool is_first = true;; is_first = false) {
         json_ptr job;
         failure f = fetch_job(s, id, job);
@@ -275,6 +276,13 @@ static exit_code follow_job(session &s, std::string id)
             show_job_progress(p, job.get());
             progress_end(p);
             return finish_job(s, job.get());
+        }
+        bool was_paused = is_paused;
+        is_paused = !f && json_text(job.get(), "state") == "paused";
+        if (is_paused && !was_paused) {
+            progress_hide(p);
+            fprintf(stderr, "%s: job %s is paused; to let it go on: %s job start rebalance\n", s.program.c_str(), id.c_str(),
+                s.program.c_str());
         }
         if (!f)
             show_job_progress(p, job.get());

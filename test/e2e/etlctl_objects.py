@@ -244,6 +244,14 @@ def nodes(*targets):
 
 
 @test
+def wait_for_a_paused_rebalance(tmp):
+    """It would wait for ever without a word, also for somebody else's `job cancel`."""
+    world.cluster["jobs"] = {"id": "g9", "kind": "rebalance", "state": "paused", "done": 3, "failed": 0, "bytes": 9}
+    r = run("job", "wait", "g9", "--timeout", "1s")
+    check(r.code == 7 and r.err.count("etlctl: job g9 is paused; to let it go on: etlctl job start rebalance\n") == 1, "%d %s" % (r.code, r.err))
+
+
+@test
 def disks_and_versions(tmp):
     world.cluster["nodes"] = nodes({"id": "t1", "objects": 3, "version": "1.2.3", "bytes": 3072, "disk": disk("m:1", 300)},
                                    {"id": "t2", "objects": 1, "version": "1.2.4", "bytes": 10, "disk": disk("m:1", 300)},

@@ -175,6 +175,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.json(world.cluster[query["what"]])
         elif words[0] == "cluster" and self.command == "PUT" and "PUT" in world.cluster:
             self.answer(200, world.cluster["PUT"])
+        elif words[0] == "jobs" and "jobs" in world.cluster:
+            self.json(world.cluster["jobs"])
         elif words[0] == "buckets":
             self.proxy_buckets(words, body)
         elif words[0] == "objects":
