@@ -5,8 +5,8 @@
 // Knows    store, object, http, control/moved_row.        Known by  rebalance.cc.
 // Normal   small objects and tombstones go in batches, one for each owner; large ones one by one. The removal is bound to the version that
 //          was given, and to the epoch in which it was.
-// Fails    an object that its owner did not take, or that is damaged, stays here and readable. An owner that is full is left alone for the
-//          rest of the pass.
+// Fails    an object that its owner did not take, or that is damaged, stays here; a damaged one until its owner has a newer one. An owner
+//          that is full is left alone for the rest of the pass.
 // Limits   move_batch_size_max bytes in a batch; large_open_max large objects at a time.
 #include <memory>
 
@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "codec/error_envelope.h"
 #include "codec/http_write.h"
+#include "codec/url.h"
 #include "control/placement.h"
 #include "http/pump.h"
 #include "node/api.h"
@@ -67,6 +68,57 @@ static void remove_given(rebalance &r, const index_row &row)
     store_change(*r.t->objects, std::move(change), on_removed, &r);
 }
 
+// --- damage
+
+static uint64_t created_ns_of(const rebalance &r, const std::string &bucket)
+{
+    const cluster_bucket *known = document_find_bucket(r.t->document, bucket);
+    return known != nullptr ? known->created_ns : 0;
+}
+
+struct damage_question {
+    rebalance *owner;
+    index_row row;
+    std::string why;
+};
+
+static void on_owner_row(void *arg, call &, error err, int status, std::string body)
+{
+    std::unique_ptr<damage_question> q(static_cast<damage_question *>(arg));
+    rebalance &r = *q->owner;
+    json_ptr tree;
+    std::string where;
+    index_row theirs;
+    bool is_answer = !err && status == 200 && !json_parse(body, tree, where);
+    const cJSON *row = json_get(tree.get(), "row");
+    if (is_answer && row != nullptr && !moved_row_parse(row, theirs) && !moved_row_is_newer(q->row, theirs))
+        remove_given(r, q->row);
+    else
+        rebalance_note_item_failure(r, q->row, 500, q->why);
+    rebalance_end_one(r);
+}
+
+// It cannot be given. But it may have been stored again or deleted at its owner, and then nobody needs it any more.
+static void note_damaged(rebalance &r, const index_row &row, std::string why)
+{
+    const cluster_node *owner = target_owner_elsewhere(*r.t, row.bucket, row.name);
+    if (owner == nullptr || !rebalance_is_in_force(r)) {
+        rebalance_note_item_failure(r, row, 500, std::move(why));
+        return;
+    }
+    std::string target = "/v1/node/object/" + url_encode(row.bucket) + "/" + url_encode_path(row.name) +
+                         text_format("?epoch=%llu&created=%llu", static_cast<unsigned long long>(r.epoch),
+                             static_cast<unsigned long long>(created_ns_of(r, row.bucket)));
+    call_options options = target_peer_call(*r.t, *owner, "GET", target);
+    options.answer_size_max = answer_size_max;
+    options.on_done = on_owner_row;
+    auto *q = new damage_question{&r, row, std::move(why)};
+    q->row.content.clear();
+    options.arg = q;
+    rebalance_begin_one(r);
+    target_start_peer_call(*r.t, std::move(options));
+}
+
 // --- batches
 
 static void note_full(rebalance &r, const cluster_node &node)
@@ -84,7 +136,7 @@ static void note_refusal(rebalance &r, const rebalance_delivery &d, const index_
     if (outcome == "no_space")
         note_full(r, d.node);
     else if (outcome == "checksum")
-        rebalance_note_item_failure(r, row, 500, "its content does not match its checksum");
+        note_damaged(r, row, "its content does not match its checksum");
     else
         rebalance_note_failure(
             r, "target " + d.node.id + " did not take ais://" + row.bucket + "/" + text_escape(row.name) + ": " + std::string(outcome));
@@ -142,12 +194,6 @@ static void send_batch(rebalance_delivery *d)
     target_start_peer_call(*r.t, std::move(options));
 }
 
-static uint64_t created_ns_of(const rebalance &r, const std::string &bucket)
-{
-    const cluster_bucket *known = document_find_bucket(r.t->document, bucket);
-    return known != nullptr ? known->created_ns : 0;
-}
-
 static void add_to_batch(rebalance &r, index_row row)
 {
     const cluster_node *owner = target_owner_elsewhere(*r.t, row.bucket, row.name);
@@ -178,7 +224,7 @@ static void flush_batches(rebalance &r)
 static void note_unreadable(rebalance &r, const index_row &row, error err)
 {
     if (err.code == error_code::corrupt)
-        rebalance_note_item_failure(r, row, 500, "it is damaged");
+        note_damaged(r, row, "it is damaged");
     else if (err.code != error_code::object_not_found) // then it was deleted meanwhile
         rebalance_note_failure(r, std::string("an object could not be read: ") + error_text(err));
 }
@@ -247,7 +293,7 @@ static void note_large_failure(rebalance &r, const rebalance_delivery &d, error 
     if (err.code == error_code::no_space)
         note_full(r, d.node);
     else if (err.code == error_code::corrupt)
-        rebalance_note_item_failure(r, d.rows.front(), 500, "it is damaged");
+        note_damaged(r, d.rows.front(), "it is damaged");
     else
         rebalance_note_failure(r, text);
 }

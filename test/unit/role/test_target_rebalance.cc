@@ -261,6 +261,11 @@ static void a_damaged_object_stops_no_others(void **state)
     for (const std::string &name : {going(1), going(3)})
         test_has_text(failures, R"("bucket":"b","name":")" + name + R"(","status":500,"text":"it is damaged")");
     test_true(failures.find("\"" + going() + "\"") == std::string::npos);
+    // One is stored again at its owner, the other is deleted there: nobody needs what is here.
+    moving_script_row(w, "target-02", moving_item(going(1), 9, 2, "again"));
+    moving_script_row(w, "target-02", moving_tombstone(going(3), 9, 2));
+    test_true(await_end(w, "target-02"));
+    test_false(is_here(w, going(1)) || is_here(w, going(3)));
 }
 
 // The owner found it damaged on its way; what is here may be whole.
