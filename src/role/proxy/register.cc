@@ -161,6 +161,13 @@ static void refuse_lineage(registration_request &r, document_relation relation)
 // An empty directory under the id of one that holds objects would answer that they do not exist.
 static void refuse_disk(registration_request &r, const cluster_node &known)
 {
+    if (is_lost_disk(proxy_document(*r.p), r.node)) {
+        refuse_member(r, error_code::other_epoch,
+            "the data directory of target " + r.node.id + " (" + r.node.disk + ") was given up, and another one (" + known.disk +
+                ") has its place. To get back what only this one holds, let the other one leave first: etlctl target drain " + r.node.id +
+                ", etlctl target rm " + r.node.id + ", stop it, and start this one when the other one is forgotten");
+        return;
+    }
     proxy_target_of(*r.p, r.node.id).other_disk = r.node.disk;
     refuse_member(r, error_code::other_epoch,
         "target " + r.node.id + " has another data directory (" + r.node.disk + ") than before (" + known.disk +

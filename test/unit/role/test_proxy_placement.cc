@@ -330,6 +330,7 @@ static void a_lost_disk_is_replaced_or_given_up(void **state)
     role_world &w = role_of(state);
     begin_two(w);
     scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    std::string former = R"("disk":")" + node_at(w, "target-02").disk + R"(",)";
     change(w, "replace-disk", "target-02", 409, "no target with another data directory has registered as target-02");
     role_wait_silent(w, second);
     scripted_listen(second);
@@ -344,6 +345,8 @@ static void a_lost_disk_is_replaced_or_given_up(void **state)
     change(w, "replace-disk", "target-02", 200, "g4");
     test_eq_text(node_at(w, "target-02").disk, "zzzzzzzzzzzzzzzz");
     test_eq_enum(state_of(w, "target-02"), placement_state::joining);
+    // The former one turns up: it must not take the place of the new one.
+    role_check(role_register(w, second, former), path, 409, "let the other one leave first: etlctl target drain target-02");
     change(w, "forget-disk", "target-02", 409, "objects still move");
     change(w, "forget-disk", "target-01", 404, "no lost target is called \"target-01\"");
     role_check(role_register(w, second, empty), path, 200, "");
