@@ -109,7 +109,7 @@ def large_objects(table):
     """4 GiB in objects of 64 MiB on two targets; a third one joins. Beside it `cp` of the same files, with a sync."""
     with Bench() as b:
         b.add_target(2)
-        b.wait_registered(2)
+        wait_moved(b, 2)
         b.bucket("large")
         block = os.urandom(MIB)
         for i in range(LARGE):
@@ -139,7 +139,7 @@ def large_objects(table):
 def row_rebalance(table):
     with Bench() as b:
         b.add_target(2)
-        b.wait_registered(2)
+        wait_moved(b, 2)
         b.bucket("small")
         small_objects(table, b)
         readers(table, b)

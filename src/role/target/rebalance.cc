@@ -25,13 +25,16 @@
 
 namespace etlnode {
 
-static constexpr size_t page_size = 512; // rows
+static constexpr size_t page_size = 512;         // rows
+static constexpr size_t page_size_yielding = 16; // while clients are served: each page keeps both loops for a moment
+static constexpr uint64_t yielding_factor = 2;   // how many times longer than a page took it rests then
 static constexpr uint64_t rest_ms = 1'000;
 static constexpr uint64_t full_rest_ms = 5'000;     // a receiver is full
 static constexpr uint64_t damaged_rest_ms = 30'000; // each try reads the damaged objects, and logs them
 static constexpr uint64_t ledger_wait_ms = 20;
 static constexpr uint64_t sweep_rest_ms = 60'000;
 static constexpr size_t answer_size_max = 1 * mib;
+static constexpr uint64_t ledger_step = 256;   // objects between two changes of the ledger
 static constexpr uint64_t failed_max = 10'000; // names of a pass that the ledger keeps
 
 static void next_page(rebalance &r);
@@ -92,10 +95,12 @@ static void on_ledger(void *arg, error err)
     rebalance_end_one(r);
 }
 
-// The counts are a page behind at most after a crash; what was moved is right in any case.
+// The counts are a few hundred objects behind at most after a crash; what was moved is right in any case.
 static void note_counts(rebalance &r)
 {
-    if (r.row.done + r.row.failed == r.ledgered || r.row.id.empty())
+    uint64_t counted = r.row.done + r.row.failed;
+    bool is_due = counted < r.ledgered || counted - r.ledgered >= ledger_step || r.is_last_page;
+    if (counted == r.ledgered || r.row.id.empty() || !is_due)
         return;
     r.ledgered = r.row.done + r.row.failed;
     ledger_change change;
@@ -238,7 +243,7 @@ static void on_page(void *arg, error err, std::vector<index_row> rows)
     auto &r = *static_cast<rebalance *>(arg);
     if (err)
         rebalance_note_failure(r, std::string("the index could not be read: ") + error_text(err));
-    r.is_last_page = rows.size() < page_size;
+    r.is_last_page = rows.size() < r.page_size;
     if (!rows.empty())
         r.after = rows.back().name;
     for (index_row &row : rows) {
@@ -256,7 +261,7 @@ static void on_page(void *arg, error err, std::vector<index_row> rows)
     rebalance_end_one(r);
 }
 
-// How long the next page waits: as the operator's rate says; or, while clients are served, as long as the last page took.
+// How long the next page waits: as the operator's rate says; or, while clients are served, twice as long as the last page took.
 static uint64_t pause_ms(rebalance &r)
 {
     target &t = *r.t;
@@ -265,13 +270,14 @@ static uint64_t pause_ms(rebalance &r)
         r.pace.rate = t.options.rebalance_rate;
         return job_pace_take(r.pace, now_ms, r.page_bytes, false);
     }
-    if (r.page_bytes == 0 || !(target_serves_clients(t) || r.owner_serves_clients))
+    if (r.page_bytes == 0 || !r.is_yielding)
         return 0;
-    return std::clamp<uint64_t>(now_ms - r.page_began_ms, 1, rest_ms);
+    return std::clamp<uint64_t>(yielding_factor * (now_ms - r.page_began_ms), 1, rest_ms);
 }
 
 static void page_ended(rebalance &r)
 {
+    r.is_yielding = r.owner_serves_clients || target_serves_clients(*r.t);
     if (r.ledger_due) {
         r.ledger_due = false;
         note_counts(r);
@@ -317,7 +323,8 @@ static void next_page(rebalance &r)
     r.owner_serves_clients = false;
     r.ledger_due = true;
     rebalance_begin_one(r);
-    store_page_all(*r.t->objects, r.bucket, "", r.after, page_size, on_page, &r);
+    r.page_size = r.is_yielding ? page_size_yielding : page_size;
+    store_page_all(*r.t->objects, r.bucket, "", r.after, r.page_size, on_page, &r);
 }
 
 static void begin_pass(rebalance &r)
@@ -328,6 +335,7 @@ static void begin_pass(rebalance &r)
     r.after.clear();
     r.is_last_page = false;
     r.saw_any = r.has_failed = r.may_pass = false;
+    r.is_yielding = target_serves_clients(*r.t);
     r.row.failed = 0;
     r.row.pass++;
     r.failures.clear();

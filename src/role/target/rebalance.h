@@ -24,11 +24,13 @@ struct rebalance {
     bool is_sweep = false; // nothing moves: tombstones are dropped
     std::string bucket, after;
     bool is_last_page = false;
-    bool saw_any = false;    // something that belongs elsewhere
-    bool has_failed = false; // the pass must be repeated
-    bool may_pass = false;   // for a reason that may pass by itself; otherwise somebody must repair or delete objects
-    std::string why;         // of the last failure, for the log
-    size_t open = 0;         // reads, deliveries and changes of this page
+    bool is_yielding = false; // clients are served here, or by an owner
+    size_t page_size = 0;     // rows that the page in hand was asked for
+    bool saw_any = false;     // something that belongs elsewhere
+    bool has_failed = false;  // the pass must be repeated
+    bool may_pass = false;    // for a reason that may pass by itself; otherwise somebody must repair or delete objects
+    std::string why;          // of the last failure, for the log
+    size_t open = 0;          // reads, deliveries and changes of this page
     uint64_t page_began_ms = 0;
     uint64_t page_bytes = 0;
     bool owner_serves_clients = false; // an owner said so while this page was given
