@@ -352,6 +352,11 @@ static bool add_health(session &s, cJSON *item, bool for_people)
         problem = state == "silent" ? "the proxy gets no heartbeat from it: " + std::string(json_text(item, "reason"))
                                     : std::string(json_text(item, "reason"));
     }
+    bool may_be_away = state == "maintenance" && !well; // it holds nothing, and may be stopped for as long as its operator likes
+    if (may_be_away) {
+        status = state;
+        problem.clear();
+    }
     json_add_text(item, "status", status);
     uint64_t uptime_ns = 0;
     bool has_uptime = well && text_parse_u64(http_header(reply, header_node_uptime), uptime_ns);
@@ -369,7 +374,7 @@ static bool add_health(session &s, cJSON *item, bool for_people)
             cJSON_AddNullToObject(item, "latency");
     }
     output_add_text(item, "problem", problem);
-    return well && !is_useless;
+    return (well && !is_useless) || may_be_away;
 }
 
 exit_code command_cluster_health(session &s)

@@ -26,8 +26,7 @@
 namespace etlnode {
 
 static constexpr size_t page_size = 512;         // rows
-static constexpr size_t page_size_yielding = 16; // while clients are served: each page keeps both loops for a moment
-static constexpr uint64_t yielding_factor = 2;   // how many times longer than a page took it rests then
+static constexpr size_t page_size_yielding = 32; // while clients are served: each page keeps both loops for a moment
 static constexpr uint64_t rest_ms = 1'000;
 static constexpr uint64_t full_rest_ms = 5'000;     // a receiver is full
 static constexpr uint64_t damaged_rest_ms = 30'000; // each try reads the damaged objects, and logs them
@@ -261,7 +260,7 @@ static void on_page(void *arg, error err, std::vector<index_row> rows)
     rebalance_end_one(r);
 }
 
-// How long the next page waits: as the operator's rate says; or, while clients are served, twice as long as the last page took.
+// How long the next page waits: as the operator's rate says; or, while clients are served, as long as the last page took.
 static uint64_t pause_ms(rebalance &r)
 {
     target &t = *r.t;
@@ -272,7 +271,7 @@ static uint64_t pause_ms(rebalance &r)
     }
     if (r.page_bytes == 0 || !r.is_yielding)
         return 0;
-    return std::clamp<uint64_t>(yielding_factor * (now_ms - r.page_began_ms), 1, rest_ms);
+    return std::clamp<uint64_t>(now_ms - r.page_began_ms, 1, rest_ms);
 }
 
 static void page_ended(rebalance &r)
