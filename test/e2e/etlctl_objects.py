@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from etlctl_world import ETLCTL, check, environment, expect, run, seen, test, with_object, world, xxh64
+from etlctl_world import ETLCTL, PROXY_URL, TARGET_URL, check, environment, expect, run, seen, test, with_object, world, xxh64
 
 
 # ---- objects
@@ -177,11 +177,18 @@ def cluster_and_targets(tmp):
     expect(run("cluster", "show"), 0, "ID   ROLE     STATE         URL\np1   proxy    active        PROXY\nt1   target   active        TARGET\n"
                                       "t2   target   maintenance   http://127.0.0.1:1\n", "")
     expect(run("target", "ls", "-o", "name"), 0, "t1\nt2\n")
+    # One in maintenance holds nothing, and may be stopped.
     r = run("cluster", "health")
-    check(r.code == 6 and re.search(rb"p1 +proxy +ok +1m02s +[0-9.]+ms\nt1 +target +ok +3s +[0-9.]+ms\nt2 +target +unreachable +- +-\n", r.out), repr(r.out))
+    check(r.code == 0 and re.search(rb"p1 +proxy +ok +1m02s +[0-9.]+ms\nt1 +target +ok +3s +[0-9.]+ms\nt2 +target +maintenance +- +-\n", r.out), repr(r.out))
+    one = nodes({"id": "t1", "state": "active", "url": TARGET_URL}, {"id": "t2", "state": "active", "url": "http://127.0.0.1:1"})
+    one["nodes"][0]["url"] = PROXY_URL
+    world.cluster["nodes"] = one
+    r = run("cluster", "health")
+    check(r.code == 6 and re.search(rb"t2 +target +unreachable +- +-\n", r.out), repr(r.out))
     check(r.err == "etlctl: a node is not well: t2\nhint: etlctl cluster health -o wide\n", r.err)
-    nodes = json.loads(run("cluster", "health", "-o", "json").out)["items"]
-    check(nodes[1]["uptime"] == 3 and nodes[2]["uptime"] is None and "127.0.0.1" in nodes[2]["problem"], repr(nodes))
+    found = json.loads(run("cluster", "health", "-o", "json").out)["items"]
+    check(found[1]["uptime"] == 3 and found[2]["uptime"] is None and "127.0.0.1" in found[2]["problem"], repr(found))
+    world.cluster.pop("nodes")
 
 
 @test
