@@ -111,6 +111,10 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
         }
     }
     auto found = p.targets.find(node.id);
+    if (state == "silent" && found != p.targets.end() && !found->second.other_disk.empty())
+        reason = "it came back with another data directory, and is refused: start it with the former one, or give up what only that one "
+                 "held: etlctl target replace " +
+                 node.id;
     if (node.is_target && found != p.targets.end() && !found->second.odds.empty()) {
         state = "diverged";
         reason = found->second.odds;

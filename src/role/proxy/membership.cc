@@ -260,7 +260,9 @@ static void on_body(member_request &r, std::string body)
     }
     const cJSON *value = json_get(tree.get(), "value");
     r.target = json_text(value, "sid");
-    if (admit(r, value))
+    if (r.target.empty())
+        proxy_request_fail(r, error_code::bad_request, "value.sid: which target? expected its id");
+    else if (admit(r, value))
         proxy_request_change<apply_member_change, on_changed>(r, true);
 }
 

@@ -75,7 +75,7 @@ static void a_target_that_will_not_come_back_is_taken_out(void **state)
         {"PUT /v1/cluster", "", 501, "action \"\" is not implemented; there are: start-maintenance, "},
         {"PUT /v1/cluster", "[]", 400, "it is not an object"},
         {"PUT /v1/cluster", R"({"action":"shutdown"})", 501, "action \"shutdown\" is not implemented"},
-        {"PUT /v1/cluster", R"({"action":"decommission-node"})", 404, "there is no target \"\""},
+        {"PUT /v1/cluster", R"({"action":"decommission-node"})", 400, "value.sid: which target? expected its id"},
         {"PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-10"}})", 404,
             "there is no target \"target-10\" (did you mean \"target-01\""},
         {"PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"proxy-01"}})", 404, "there is no target \"proxy-01\""},

@@ -338,6 +338,7 @@ static void a_lost_disk_is_replaced_or_given_up(void **state)
     const char *empty = R"("disk":"zzzzzzzzzzzzzzzz","object_count":0,)";
     role_check(
         role_register(w, second, empty), path, 409, "If it is lost, give it up with what only it held: etlctl target replace target-02");
+    test_has_text(nodes(w), "it came back with another data directory, and is refused");
     change(w, "replace-disk", "target-02", 409, "may still take writes");
     scripted_pass(*w.sim, target_lost_ms);
     beat(w, first);
