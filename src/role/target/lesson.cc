@@ -154,6 +154,18 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
     sink_commit(w->to, on_copied, w);
 }
 
+// The former owner has the row and does not give the content.
+static void fail_copy(lesson_work *w, int status)
+{
+    const std::string giver = w->result.best_at;
+    end_copy(*w);
+    if (status == 500)
+        fail(w, error_code::corrupt,
+            "target " + giver + ", which has it, finds it damaged, or cannot read it: store it again under this name, or delete it");
+    else
+        fail(w, error_code::unavailable, text_format("target %s, which has it, answered %d", giver.c_str(), status));
+}
+
 static void on_copy_head(void *arg, call &c, const http_head &head)
 {
     auto *w = static_cast<lesson_work *>(arg);
@@ -162,7 +174,7 @@ static void on_copy_head(void *arg, call &c, const http_head &head)
         if (head.status == 404 || head.status == 409)
             begin(w); // it was moved or overwritten meanwhile, or the epoch has changed
         else
-            fail(w, error_code::unavailable, text_format("target %s answered %d", w->result.best_at.c_str(), head.status));
+            fail_copy(w, head.status);
         return;
     }
     w->from = source_call(c, intra_call_timeout_ms);

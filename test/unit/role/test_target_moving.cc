@@ -200,6 +200,18 @@ static void a_copy_that_vanishes_is_looked_for_again(void **state)
     role_check(role_ask(w, moving_object("GET", never)), "again and again", 503, "the placement of objects changes too often");
 }
 
+static void an_object_that_is_damaged_at_its_former_owner_is_said_to_be(void **state)
+{
+    role_world &w = role_of(state);
+    std::string name = coming();
+    moving_script_row(w, "target-02", moving_item(name, 4, 1, "four"));
+    role_script(peer_of(w, "target-02"), {.match = moving_question(name, 2, "&version="), .status = 500});
+    role_check(role_ask(w, moving_object("GET", name)), "GET", 500,
+        "target-02, which has it, finds it damaged, or cannot read it: store it again");
+    role_script(peer_of(w, "target-02"), {.match = moving_question(name, 2, "&version="), .status = 503});
+    role_check(role_ask(w, moving_object("GET", name)), "GET", 503, "target target-02, which has it, answered 503");
+}
+
 static void a_former_owner_in_another_epoch_gets_the_document_first(void **state)
 {
     role_world &w = role_of(state);
@@ -457,6 +469,7 @@ int main()
         cmocka_unit_test_setup_teardown(an_older_row_here_is_not_served, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(of_two_former_owners_the_newest_copy_counts, set_up_twice, role_tear_down),
         cmocka_unit_test_setup_teardown(a_copy_that_vanishes_is_looked_for_again, set_up_joined, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_object_that_is_damaged_at_its_former_owner_is_said_to_be, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(a_former_owner_in_another_epoch_gets_the_document_first, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(a_newer_document_of_a_former_owner_is_taken, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(a_new_version_is_above_what_others_have, set_up_joined, role_tear_down),
