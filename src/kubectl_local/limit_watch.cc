@@ -202,7 +202,7 @@ static void on_recheck(void *arg)
     if (k.sums_memory || k.counts_tasks) {
         std::vector<std::string> dirs = k.memory_dirs;
         if (k.has_own_shm)
-            dirs.push_back(text_format("/proc/%d/root/dev/shm/", k.command));
+            dirs.push_back(os_root_of(k.command) + "/dev/shm/");
         process_use use = usage_of(k.command, dirs, k.held, k.sums_memory ? k.limits.memory : 0);
         if (k.sums_memory && use.memory > k.limits.memory) {
             k.on_memory(

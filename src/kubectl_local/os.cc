@@ -188,6 +188,8 @@ bool os_copy_tree(const std::string &from, const std::string &to, std::string &o
     return false;
 }
 
+std::string os_root_of(pid_t pid) { return text_format("/proc/%d/root", pid); }
+
 std::string os_read_link(const std::string &path)
 {
     char target[4096];

@@ -46,6 +46,7 @@ bool os_remove_tree(const std::string &path);
 // Copies directories, files (with their mode) and links; rejects other kinds. `out_text` says what failed.
 bool os_copy_tree(const std::string &from, const std::string &to, std::string &out_text);
 std::string os_read_link(const std::string &path); // empty on failure
+std::string os_root_of(pid_t pid);                 // the root directory that the process sees, without a slash at the end
 
 uint64_t os_now_ms();                                      // monotonic
 std::string os_time_text(time_t at);                       // RFC 3339, UTC, seconds

@@ -182,7 +182,7 @@ static bool is_chroot()
 {
     struct stat own;
     struct stat first;
-    if (stat("/", &own) == 0 && stat("/proc/1/root/", &first) == 0)
+    if (stat("/", &own) == 0 && stat(os_root_of(1).c_str(), &first) == 0)
         return own.st_dev != first.st_dev || own.st_ino != first.st_ino;
     // Used if process 1 cannot be inspected: nothing is mounted on a root that is merely a directory.
     std::string mounts;

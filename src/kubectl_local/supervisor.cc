@@ -66,10 +66,7 @@ void supervisor_wait(supervisor &s, uint64_t after_ms)
     loop_timer_arm(s.l, s.attempt, after_ms);
 }
 
-std::string supervisor_memory_root(const supervisor &s)
-{
-    return s.unsandboxed ? "" : text_format("/proc/%d/root", s.network.namespaces.helper);
-}
+std::string supervisor_memory_root(const supervisor &s) { return s.unsandboxed ? "" : os_root_of(s.network.namespaces.helper); }
 
 void supervisor_set_waiting(supervisor &s, const std::string &reason, const std::string &message)
 {

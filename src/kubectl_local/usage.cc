@@ -190,7 +190,7 @@ static file_memory files_of(pid_t command, const std::vector<std::string> &memor
     files.bytes = held.memory;
     if (!has_own_mounts(command))
         return files;
-    add_place(files, text_format("/proc/%d/root/", command)); // /tmp, /run and the like are the same memory
+    add_place(files, os_root_of(command)); // /tmp, /run and the like are the same memory
     for (const std::string &dir : memory_dirs)
         add_place(files, dir);
     return files;

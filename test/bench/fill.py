@@ -4,14 +4,17 @@
 A million durable uploads would take an hour. Rows without content are good for listing and for being many; those that are read get their bytes, in the database, as small objects do.
 All have the same content, because the target checks it when it reads it, and Python has no XXH64: one real upload tells it.
 """
+import http.client
 import os
 import signal
 import sqlite3
+import threading
 import time
 
 from common import request, until
 
 SCHEMA_VERSION = 5
+WRITERS = 16
 COLUMNS = "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
 
@@ -75,3 +78,31 @@ def fill(bench, bucket, names, content, has_content=lambda name: False):
         database.execute("COMMIT")
     finally:
         database.close()
+
+
+def put_all(b, count, place, content):
+    """Durable uploads over connections that are kept, through the proxy: place(i) is "BUCKET/OBJECT", content(i) its bytes."""
+    failed = []
+
+    def write(first):
+        proxy = http.client.HTTPConnection(*b.proxy.url.split("//")[1].split(":"))
+        targets = {}
+        for i in range(first, count, WRITERS):
+            proxy.request("PUT", "/v1/objects/" + place(i), b"")
+            reply = proxy.getresponse()
+            reply.read()
+            _, _, address, path = reply.headers["Location"].split("/", 3)
+            target = targets.setdefault(address, http.client.HTTPConnection(*address.split(":")))
+            target.request("PUT", "/" + path, content(i))
+            reply = target.getresponse()
+            reply.read()
+            if reply.status != 200:
+                failed.append(reply.status)
+                return
+
+    writers = [threading.Thread(target=write, args=(first,)) for first in range(WRITERS)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert not failed, failed

@@ -1,41 +1,17 @@
 # SPDX-License-Identifier: MIT
 """A row about growing and shrinking: what it costs to move objects between targets, and what clients notice of it."""
-import http.client
 import os
 import shutil
 import statistics
 import subprocess
-import threading
 import time
 
-from common import KIB, MIB, Bench, Load, Settings, bad, cpu_seconds_fine, proc_status, request, until
+from common import MIB, Bench, Load, Settings, bad, cpu_seconds_fine, proc_status, request, until
 from drive import cpu_around
+from fill import put_all
 
-OBJECTS, WRITERS, ROUNDS, RATE = 40_000, 16, 3, 500
+OBJECTS, ROUNDS, RATE = 40_000, 3, 500
 LARGE, LARGE_SIZE = 64, 64 * MIB
-
-
-def put_all(b, bucket, count, content):
-    """Over connections that are kept."""
-    def write(first):
-        proxy = http.client.HTTPConnection(*b.proxy.url.split("//")[1].split(":"))
-        targets = {}
-        for i in range(first, count, WRITERS):
-            proxy.request("PUT", f"/v1/objects/{bucket}/o{i:06}", b"")
-            reply = proxy.getresponse()
-            reply.read()
-            _, _, address, path = reply.headers["Location"].split("/", 3)
-            target = targets.setdefault(address, http.client.HTTPConnection(*address.split(":")))
-            target.request("PUT", "/" + path, content(i))
-            reply = target.getresponse()
-            reply.read()
-            assert reply.status == 200, reply.status
-
-    writers = [threading.Thread(target=write, args=(first,)) for first in range(WRITERS)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
 
 
 def cluster_now(b):
@@ -62,7 +38,7 @@ def target_pids(b):
 
 def small_objects(table, b):
     """40,000 objects of 4 KiB on two targets; a third one joins."""
-    used, _ = cpu_around(target_pids(b), lambda: put_all(b, "small", OBJECTS, lambda i: b"%08d" % i * 512))
+    used, _ = cpu_around(target_pids(b), lambda: put_all(b, OBJECTS, lambda i: f"small/o{i:06}", lambda i: b"%08d" % i * 512))
     put_us = sum(used.values()) / OBJECTS * 1e6
     own = [path for path in (f"/v1/objects/small/o{i:06}" for i in range(2000)) if request("GET", b.target.url + path, follow=False).status == 200]
     used, result = cpu_around({"target": b.target.pid}, lambda: Load(b.address, own[:500], connections=8, requests=20_000, duration=60).result())

@@ -1,46 +1,26 @@
 # SPDX-License-Identifier: MIT
 """A row about bad days: a proxy that lost its data directory gets the document back from its targets."""
-import http.client
 import os
 import shutil
 import signal
 import statistics
-import threading
 import time
 
 from common import Bench, request, until
+from fill import put_all
+from moving import wait_moved
 
-OBJECTS, BUCKETS, ETLS, ROUNDS, WRITERS = 100_000, 100, 20, 5, 16
-
-
-def write(b, first):
-    """Every WRITERS-th object, over connections that are kept."""
-    proxy = http.client.HTTPConnection(*b.proxy.url.split("//")[1].split(":"))
-    targets = {}
-    for i in range(first, OBJECTS, WRITERS):
-        proxy.request("PUT", f"/v1/objects/b{i % BUCKETS}/o{i}", b"")
-        reply = proxy.getresponse()
-        reply.read()
-        _, _, address, path = reply.headers["Location"].split("/", 3)
-        target = targets.setdefault(address, http.client.HTTPConnection(*address.split(":")))
-        target.request("PUT", "/" + path, str(i).encode())
-        reply = target.getresponse()
-        reply.read()
-        assert reply.status == 200, reply.status
+OBJECTS, BUCKETS, ETLS, ROUNDS = 100_000, 100, 20, 5
 
 
 def row_recover(table):
     """Two targets with 100,000 objects in 100 buckets, and 20 ETLs. From the start of `etlctl cluster recover` to its end, and to the last of one read through each ETL."""
     with Bench() as b:
         b.add_target(2)
-        b.wait_registered(2)
+        wait_moved(b, 2)
         for i in range(BUCKETS):
             b.bucket(f"b{i}")
-        writers = [threading.Thread(target=write, args=(b, first)) for first in range(WRITERS)]
-        for writer in writers:
-            writer.start()
-        for writer in writers:
-            writer.join()
+        put_all(b, OBJECTS, lambda i: f"b{i % BUCKETS}/o{i}", lambda i: str(i).encode())
         etls = [b.etl(f"etl{i}", wait="120s") for i in range(ETLS)]
         pods = sorted(pod["metadata"]["uid"] for pod in b.pods())
         recovered, served, wrong = [], [], 0

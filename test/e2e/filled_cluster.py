@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A cluster with a few objects in bucket b, and what its proxy says of its nodes."""
 import json
+import os
+import shutil
 
 from harness import Cluster, request
 
@@ -38,3 +40,15 @@ def listed(cluster, bucket="b"):
     """The answer, and the names in it; None: the list failed."""
     answer = request("GET", cluster.url(f"/v1/buckets/{bucket}"), json.dumps({"action": "list", "value": {}}))
     return answer, sorted(entry["name"] for entry in (answer.json["entries"] or [])) if answer.status == 200 else None
+
+
+def keep(cluster, name, mark=".kept"):
+    """Copies the data directory of a node beside it; returns where."""
+    kept = os.path.join(cluster.dir, name + mark)
+    shutil.copytree(os.path.join(cluster.dir, name), kept)
+    return kept
+
+
+def put_back(cluster, name, kept):
+    shutil.rmtree(os.path.join(cluster.dir, name))
+    shutil.copytree(kept, os.path.join(cluster.dir, name))

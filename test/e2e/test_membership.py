@@ -10,7 +10,7 @@ import signal
 
 import harness
 from harness import Cluster, pod_spec, request, until
-from filled_cluster import NAMES, Filled, id_of, listed, nodes, readable
+from filled_cluster import NAMES, Filled, id_of, keep, listed, nodes, put_back, readable
 
 
 def etlctl(cluster, *words, check=False):
@@ -96,17 +96,6 @@ def case_another_cluster():
         until(lambda: readable(cluster) == NAMES, "the copy of the directory brings all back", 90)
 
 
-def copy_of(cluster, name, mark=".copy"):
-    kept = os.path.join(cluster.dir, name + mark)
-    shutil.copytree(os.path.join(cluster.dir, name), kept)
-    return kept
-
-
-def put_back(cluster, name, kept):
-    shutil.rmtree(os.path.join(cluster.dir, name))
-    shutil.copytree(kept, os.path.join(cluster.dir, name))
-
-
 def problem(node):
     answer = request("GET", node.url + "/v1/health?readiness=true")
     return answer.text if answer.status == 503 else ""
@@ -116,7 +105,7 @@ def case_a_restored_proxy_is_behind():
     """A copy of the proxy's directory is restored while the targets have a newer document: it changes nothing before it has taken that."""
     with Filled(1) as cluster:
         assert cluster.proxy.kill(signal.SIGTERM) == 0
-        kept = copy_of(cluster, "proxy")
+        kept = keep(cluster, "proxy")
         cluster.proxy.start()
         cluster.bucket("b-later")
         version = int(cluster.smap()["version"])
@@ -138,7 +127,7 @@ def case_lines_that_diverged():
     with Filled(1) as cluster:
         target = cluster.targets[0]
         assert cluster.proxy.kill(signal.SIGTERM) == 0
-        kept = copy_of(cluster, "proxy")
+        kept = keep(cluster, "proxy")
         cluster.proxy.start()
         cluster.bucket("line-one")
         version = cluster.smap()["version"]
@@ -245,7 +234,7 @@ def case_a_copy_beside_the_original():
     with Filled(1) as cluster:
         original = cluster.targets[0]
         original.kill(signal.SIGTERM)
-        copy_of(cluster, "target1")
+        keep(cluster, "target1", ".copy")
         original.start()
         url = original.url
         until(lambda: [(node["url"], node["state"]) for node in nodes(cluster).values() if node["role"] == "target"] == [(url, "active")], "the original is back", 60)
@@ -300,7 +289,7 @@ def case_a_refused_copy_leaves_pods_alone():
     """A copy of a running target's directory has the same pods' names. It must not replace the pods of the original."""
     with Filled(1) as cluster:
         etl = with_etl(cluster)
-        copy_of(cluster, "target1")
+        keep(cluster, "target1", ".copy")
         original = cluster.targets[0]
         arguments = ["127.0.0.1:0" if before in ("--listen", "--pod-listen") else word for before, word in zip(["", *original.arguments], original.arguments)]
         second = harness.Node(cluster, "target1.copy", arguments)

@@ -9,7 +9,7 @@ import stat
 
 import harness
 from harness import Cluster, pod_spec, request, until
-from filled_cluster import NAMES, Filled, id_of, listed, nodes, readable
+from filled_cluster import NAMES, Filled, id_of, keep, listed, nodes, put_back, readable
 
 SERVER = """#!/usr/local/bin/python
 import http.server
@@ -39,17 +39,6 @@ def problem(node):
 
 def stop(node):
     assert node.kill(signal.SIGTERM) == 0
-
-
-def keep(cluster, name, mark=".kept"):
-    kept = os.path.join(cluster.dir, name + mark)
-    shutil.copytree(os.path.join(cluster.dir, name), kept)
-    return kept
-
-
-def put_back(cluster, name, kept):
-    shutil.rmtree(os.path.join(cluster.dir, name))
-    shutil.copytree(kept, os.path.join(cluster.dir, name))
 
 
 def lose_proxy(cluster, start=True):

@@ -352,22 +352,10 @@ static void list_while_moving(bucket_page_request &r)
 static void on_pages(bucket_page_request &r, std::vector<broadcast_answer> answers)
 {
     std::vector<list_page> pages;
-    if (const broadcast_answer *failed = broadcast_first_failure(answers)) {
-        error_code code = error_code::unavailable;
-        std::string text = broadcast_failure_text(*failed, &code);
-        if (code == error_code::other_epoch)
-            list_while_moving(r);
-        else
-            proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
-        return;
-    }
-    for (const broadcast_answer &one : answers) {
-        list_page page;
-        if (list_page_parse_msgpack(one.body, page)) {
-            proxy_request_fail(r, error_code::internal, "target " + one.id + " answered with a page that cannot be read");
-            return;
-        }
-        pages.push_back(std::move(page));
+    switch (proxy_take_list_pages(r, answers, pages)) {
+    case list_pages_outcome::taken: break;
+    case list_pages_outcome::other_epoch: list_while_moving(r); return;
+    case list_pages_outcome::failed: return;
     }
     list_page merged = list_merge(pages, r.list.page_size);
     list_request list = r.list;

@@ -76,28 +76,35 @@ static void take_results(moving_page_request &r)
     answer(p, proxy_request_release(r), std::move(page), list);
 }
 
-static void on_round(moving_page_request &r, std::vector<broadcast_answer> answers)
+list_pages_outcome proxy_take_list_pages(proxy_request &r, const std::vector<broadcast_answer> &answers, std::vector<list_page> &pages)
 {
     if (const broadcast_answer *failed = broadcast_first_failure(answers)) {
         error_code code = error_code::unavailable;
         std::string text = broadcast_failure_text(*failed, &code);
         if (code == error_code::other_epoch)
-            begin_again(r);
-        else
-            proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
-        return;
-    }
-    if (r.epoch != document_epoch(proxy_document(*r.p))) {
-        begin_again(r);
-        return;
+            return list_pages_outcome::other_epoch;
+        proxy_request_fail(r, error_is_retryable(code) ? error_code::unavailable : code, text);
+        return list_pages_outcome::failed;
     }
     for (const broadcast_answer &one : answers) {
         list_page page;
         if (list_page_parse_msgpack(one.body, page)) {
             proxy_request_fail(r, error_code::internal, "target " + one.id + " answered with a page that cannot be read");
-            return;
+            return list_pages_outcome::failed;
         }
-        r.pages.push_back(std::move(page));
+        pages.push_back(std::move(page));
+    }
+    return list_pages_outcome::taken;
+}
+
+static void on_round(moving_page_request &r, std::vector<broadcast_answer> answers)
+{
+    list_pages_outcome outcome = proxy_take_list_pages(r, answers, r.pages);
+    if (outcome == list_pages_outcome::failed)
+        return;
+    if (outcome == list_pages_outcome::other_epoch || r.epoch != document_epoch(proxy_document(*r.p))) {
+        begin_again(r);
+        return;
     }
     if (r.is_second_round) {
         take_results(r);

@@ -83,4 +83,13 @@ void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
 // "".
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
 
+// list_moving.cc: what the targets' answers to a question for a page are worth.
+enum class list_pages_outcome : uint8_t {
+    taken,
+    other_epoch, // a target is in another epoch of placement, so the page must begin again
+    failed,      // the request has been answered
+};
+// Adds one page for each answer to `pages`.
+list_pages_outcome proxy_take_list_pages(proxy_request &r, const std::vector<broadcast_answer> &answers, std::vector<list_page> &pages);
+
 } // namespace etlnode
