@@ -6,6 +6,7 @@
 
 #include "aistore/times.h"
 #include "base/text.h"
+#include "codec/json_fields.h"
 
 namespace etlnode {
 
@@ -70,6 +71,37 @@ json_ptr job_record_snapshot(const cluster_job &job, const job_snapshot &share)
     json_add_bool(tree.get(), "aborted", is_aborted(job));
     json_add_bool(tree.get(), "is_idle", share.ended_ns != 0);
     return tree;
+}
+
+static constexpr json_field query_fields[] = {
+    {"id", json_field_kind::text},
+    {"kind", json_field_kind::text},
+    {"daemonid", json_field_kind::text},
+    {"bck", json_field_kind::object},
+    {"buckets", json_field_kind::list},
+    {"show_active", json_field_kind::flag},
+    {"force", json_field_kind::flag},
+};
+
+static constexpr json_field bucket_fields[] = {
+    {"name", json_field_kind::text},
+    {"provider", json_field_kind::text},
+};
+
+std::string job_query_misfit(const cJSON *tree, std::string_view path)
+{
+    std::string start = path.empty() ? std::string() : std::string(path) + ".";
+    std::string wrong = json_fields_misfit(tree, path, query_fields);
+    if (wrong.empty())
+        wrong = json_fields_misfit(json_get(tree, "bck"), start + "bck", bucket_fields);
+    const cJSON *one = nullptr;
+    const cJSON *several = json_get(tree, "buckets");
+    cJSON_ArrayForEach(one, several)
+    {
+        if (wrong.empty())
+            wrong = json_fields_misfit(one, start + "buckets", bucket_fields);
+    }
+    return wrong;
 }
 
 job_query job_query_read(const cJSON *tree)

@@ -30,6 +30,8 @@ struct job_query {
     bool is_active_asked = false; // only those that run, or only those that do not
     bool is_active = false;
 };
+// What is wrong with the fields of a query, or of the value of start and stop; empty: nothing. `path` leads to it in the body.
+std::string job_query_misfit(const cJSON *tree, std::string_view path);
 // An absent tree asks for everything.
 job_query job_query_read(const cJSON *tree);
 bool job_query_matches(const job_query &query, const cluster_job &job);

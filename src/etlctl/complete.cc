@@ -58,7 +58,10 @@ static void offer_words_of(complete_answer &answer, const complete_source &sourc
     case word_kind::object: offer_objects(answer, source, typed, false); break;
     case word_kind::object_or_bucket: offer_objects(answer, source, typed, true); break;
     case word_kind::file: answer.files = true; break;
-    case word_kind::job_kind: offer(answer, typed, "scrub"); break;
+    case word_kind::job_kind:
+        for (const char *name : {"rebalance", "scrub"})
+            offer(answer, typed, name);
+        break;
     case word_kind::shell:
         offer(answer, typed, "bash");
         offer(answer, typed, "zsh");

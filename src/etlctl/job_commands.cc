@@ -349,6 +349,17 @@ static failure read_start(session &s, const std::string &kind, const std::string
     return {};
 }
 
+// A rebalance that has nothing to move has ended before anybody could follow it.
+static void note_started(session &s, const std::string &kind, const std::string &id)
+{
+    json_ptr job;
+    bool is_over = kind == "rebalance" && !fetch_job(s, id, job) && json_u64(job.get(), "ended_ns", 0) != 0;
+    if (is_over)
+        session_note(s, "nothing has to move, so job %s has ended already", id.c_str());
+    else
+        session_note(s, "follow it with: %s job watch %s", s.program.c_str(), id.c_str());
+}
+
 static exit_code start_job(session &s, const std::string &kind, const std::string &scope)
 {
     json_ptr value;
@@ -372,7 +383,7 @@ static exit_code start_job(session &s, const std::string &kind, const std::strin
         json_add_text(item.get(), "kind", kind);
         item_print(stdout, s.format, "Job", std::span<const column>(job_columns).first(2), "id", item.get());
     }
-    session_note(s, "follow it with: %s job watch %s", s.program.c_str(), id.c_str());
+    note_started(s, kind, id);
     f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
 }

@@ -36,8 +36,9 @@ static std::string loss_text(const std::string &id, const cJSON *node)
 {
     std::string text = "target " + format_message(id) + (is_silent(node) ? " held " : " holds ") + holdings(node);
     uint64_t now_s = static_cast<uint64_t>(time(nullptr));
-    if (json_get(node, "silent_seconds") != nullptr)
-        text += ", heard " + format_clock(now_s - json_u64(node, "silent_seconds", 0), now_s);
+    uint64_t heard_s = json_u64(node, "heard_seconds", json_u64(node, "silent_seconds", UINT64_MAX)); // a former version: only this one
+    if (heard_s < now_s)
+        text += ", heard " + format_clock(now_s - heard_s, now_s);
     return text + ", and no other target has them";
 }
 
@@ -154,7 +155,10 @@ static failure refuse_holder(const session &s, const std::string &id, const cJSO
 {
     bool is_draining = json_text(node, "state") == "draining";
     std::string shown = format_message(id);
-    std::string text = "it is alive and holds " + holdings(node) + (is_draining ? ", which are moving to the others" : "");
+    std::string heard = json_get(node, "heard_seconds") != nullptr
+                            ? "it was heard " + format_seconds(json_u64(node, "heard_seconds", 0)) + " ago, and held "
+                            : std::string("it is heard, and holds ");
+    std::string text = heard + holdings(node) + (is_draining ? ", which are moving to the others" : "");
     failure f = failure_make(exit_code::conflict, "cannot remove target " + shown, text,
         is_draining ? "wait until " + s.program + " target ls shows it in maintenance"
                     : "move its objects to the other targets first: " + s.program + " target drain " + shown);

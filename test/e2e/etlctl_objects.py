@@ -206,7 +206,10 @@ def targets_come_and_go(tmp):
     expect(run("target", "activate", "t1"), 0, "g10\n", "")
     actions = [json.loads(body) for _, _, _, _, body in seen("PUT", "/v1/cluster")]
     check(actions == [{"action": "start-maintenance", "value": {"sid": "t1"}}, {"action": "stop-maintenance", "value": {"sid": "t1"}}], repr(actions))
-    expect(run("target", "rm", "t1", "--yes"), 4, "", "etlctl: cannot remove target t1: it is alive and holds 1,234,567 objects (3.0KiB)\n"
+    expect(run("target", "rm", "t1", "--yes"), 4, "", "etlctl: cannot remove target t1: it is heard, and holds 1,234,567 objects (3.0KiB)\n"
+                                                      "hint: move its objects to the other targets first: etlctl target drain t1\n")
+    said(live("active", heard_seconds=4))
+    expect(run("target", "rm", "t1", "--yes"), 4, "", "etlctl: cannot remove target t1: it was heard 4s ago, and held 1,234,567 objects (3.0KiB)\n"
                                                       "hint: move its objects to the other targets first: etlctl target drain t1\n")
     said(live("draining"))
     r = run("target", "rm", "t1")

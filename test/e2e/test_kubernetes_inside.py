@@ -146,6 +146,7 @@ def deployed():
 
 
 def init(spec):
+    fill()
     return deployed().client("ais", "transform", "init", "-", stdin=spec.encode(), timeout=200).decode().strip()
 
 
@@ -205,7 +206,6 @@ def fill():
 
 def case_three_modes():
     d = deployed()
-    fill()
     for program, mode in (("echo.py", "hpush://"), ("pull.py", "hrev://"), ("pull.py", "hpull://")):
         etl = init(pod_spec("modes", program, mode=mode, wait="90s"))
         for name, body in OBJECTS.items():

@@ -70,16 +70,25 @@ static json_ptr lost_rows(const cluster_document &document)
     return rows;
 }
 
-// How many objects it holds and since when it is silent; of one that was not heard since the start, as a former process noted it.
+// Nobody can reach its objects: it was not heard for a while, or another data directory has come in its place.
+static bool is_away(const proxy &p, const std::string &id)
+{
+    auto found = p.targets.find(id);
+    return proxy_target_is_silent(p, id) || (found != p.targets.end() && found->second.is_ousted);
+}
+
+// How many objects it holds and when that was; of one that was not heard since the start, as a former process noted it.
 static void add_holdings(const proxy &p, cJSON *row, const cluster_node &node)
 {
     const proxy_target *seen = proxy_heard_target(p, node.id);
     const proxy_last_count *last = proxy_last_count_of(p, node.id);
     uint64_t now_ns = clock_wall_ns(*p.e);
-    if (proxy_target_is_silent(p, node.id) && seen != nullptr)
-        json_add_u64(row, "silent_seconds", (clock_now_ms(*p.e) - seen->here.heard_ms) / 1000);
-    else if (proxy_target_is_silent(p, node.id) && last != nullptr && last->heard_ns < now_ns)
-        json_add_u64(row, "silent_seconds", (now_ns - last->heard_ns) / 1'000'000'000);
+    if (is_away(p, node.id))
+        json_add_u64(row, "silent_seconds", proxy_silent_ms(p, node.id) / 1000);
+    if (seen != nullptr)
+        json_add_u64(row, "heard_seconds", (clock_now_ms(*p.e) - seen->here.heard_ms) / 1000);
+    else if (last != nullptr && last->heard_ns < now_ns)
+        json_add_u64(row, "heard_seconds", (now_ns - last->heard_ns) / 1'000'000'000);
     if (last == nullptr)
         return;
     json_add_u64(row, "objects", last->objects);
@@ -98,7 +107,7 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
     std::string state = "active";
     std::string reason;
     const proxy_target *seen = node.is_target ? proxy_heard_target(p, node.id) : nullptr;
-    if (node.is_target && proxy_target_is_silent(p, node.id)) {
+    if (node.is_target && is_away(p, node.id)) {
         state = "silent";
         reason = "its objects are unavailable until it is heard again";
     }
@@ -111,10 +120,8 @@ static json_ptr node_row(const proxy &p, const cluster_node &node)
         }
     }
     auto found = p.targets.find(node.id);
-    if (state == "silent" && found != p.targets.end() && !found->second.other_disk.empty())
-        reason = "it came back with another data directory, and is refused: start it with the former one, or give up what only that one "
-                 "held: etlctl target replace " +
-                 node.id;
+    if (found != p.targets.end() && !found->second.refusal.empty() && is_away(p, node.id))
+        reason = found->second.refusal;
     if (node.is_target && found != p.targets.end() && !found->second.odds.empty()) {
         state = "diverged";
         reason = found->second.odds;

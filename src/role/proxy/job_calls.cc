@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_fields.h"
 #include "job/job_machine.h"
 #include "job/kinds/kinds.h"
 #include "port/clock.h"
@@ -31,8 +31,8 @@ static std::string kinds_text()
 {
     std::string text;
     for (const job_kind *kind : job_kinds())
-        text += (text.empty() ? "" : ", ") + std::string(kind->name);
-    return text;
+        text += std::string(kind->name) + ", ";
+    return text + std::string(rebalance_kind);
 }
 
 // The rebalance of this epoch, if objects move; then a start makes it go on.
@@ -85,18 +85,21 @@ static void on_started(job_change &r, error err)
     proxy_request_answer(r, std::move(a));
 }
 
+// AIStore's clients say nothing of what only this node knows.
+static constexpr json_field start_fields[] = {
+    {"prefix", json_field_kind::text},
+    {"options", json_field_kind::object},
+};
+
 // Options that the kind does not know are refused by the kind or have no effect; those of AIStore's clients are not ours.
 static bool read_options(job_change &r, const cJSON *value)
 {
     const cJSON *given = json_get(value, "options");
-    if (given != nullptr && !cJSON_IsObject(given)) {
-        proxy_request_fail(r, error_code::bad_request, "value.options: expected an object");
-        return false;
-    }
-    r.job.options = given != nullptr ? json_print(given) : std::string("{}");
+    r.job.options = cJSON_IsObject(given) ? json_print(given) : std::string("{}");
     const job_kind *kind = job_kind_find(r.job.kind);
     std::string wrong = r.job.options.size() > job_options_size_max ? std::string("options: too long")
                         : kind != nullptr                           ? kind->check_options(given)
+                        : r.job.options != "{}"                     ? "value.options: a job of kind " + r.job.kind + " takes none"
                                                                     : std::string();
     if (!wrong.empty())
         proxy_request_fail(r, error_code::bad_request, wrong);
@@ -111,6 +114,11 @@ static bool read_scope(job_change &r, const cJSON *value)
         r.job.bucket = json_text(cJSON_GetArrayItem(several, 0), "name");
     if (cJSON_GetArraySize(several) > 1) {
         proxy_request_fail(r, error_code::not_implemented, "a job over several buckets is not implemented; name one, or none for all");
+        return false;
+    }
+    if (r.job.kind == rebalance_kind && (!r.job.bucket.empty() || !json_text(value, "prefix").empty())) {
+        proxy_request_fail(
+            r, error_code::not_implemented, "a rebalance moves the objects of all buckets; one of a part is not implemented");
         return false;
     }
     r.job.prefix = json_text(value, "prefix");
@@ -185,8 +193,13 @@ bool proxy_job_action(proxy &p, exchange &x, std::string_view action, const cJSO
         return false;
     job_change &r = proxy_request_make<job_change>(p, x);
     std::string odds = proxy_odds_text(p);
+    std::string misfit = job_query_misfit(value, "value");
+    if (misfit.empty())
+        misfit = json_fields_misfit(value, "value", start_fields);
     if (!odds.empty())
         proxy_request_fail(r, error_code::diverged, odds);
+    else if (!misfit.empty())
+        proxy_request_fail(r, error_code::bad_request, misfit);
     else if (action == "start")
         start(r, value);
     else
@@ -303,6 +316,10 @@ static void on_question(job_question &r, std::string body)
     std::string where;
     if (!body.empty() && json_parse(body, tree, where)) {
         proxy_request_fail(r, error_code::bad_json, "the query of a job is {\"id\",\"kind\",\"bck\",\"show_active\"}: " + where);
+        return;
+    }
+    if (std::string misfit = job_query_misfit(tree.get(), {}); !misfit.empty()) {
+        proxy_request_fail(r, error_code::bad_request, misfit);
         return;
     }
     r.query = job_query_read(tree.get());

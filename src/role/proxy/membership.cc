@@ -7,8 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "codec/json.h"
-#include "port/clock.h"
+#include "codec/json_fields.h"
 #include "role/proxy/jobs.h"
 #include "role/proxy/request.h"
 #include "role/shared/hints.h"
@@ -48,14 +47,6 @@ static void fail_unknown(member_request &r)
     proxy_request_fail(r, error_code::not_found, "there is no target \"" + text_escape(r.target) + "\"" + hint_text(r.target, names));
 }
 
-// Silence is known only since this proxy started.
-static uint64_t silent_ms(const proxy &p, const std::string &id)
-{
-    const proxy_target *target = proxy_heard_target(p, id);
-    uint64_t since = target != nullptr && target->here.heard_ms > p.started_ms ? target->here.heard_ms : p.started_ms;
-    return clock_now_ms(*p.e) - since;
-}
-
 // --- the change
 
 // A drained target has no pods. It starts those that it needs, and joins when they serve (placement.cc).
@@ -76,8 +67,9 @@ static placement_refusal change_epoch(member_request &r, cluster_document &next)
     case member_action::drain: return placement_drain(next, r.target, node_want::maintenance);
     case member_action::activate: return activate(r, next);
     case member_action::decommission:
-        return r.is_silent ? placement_lose(next, r.target, silent_ms(*r.p, r.target)) : placement_drain(next, r.target, node_want::leave);
-    case member_action::replace: return placement_replace(next, r.target, r.disk, silent_ms(*r.p, r.target));
+        return r.is_silent ? placement_lose(next, r.target, proxy_silent_ms(*r.p, r.target))
+                           : placement_drain(next, r.target, node_want::leave);
+    case member_action::replace: return placement_replace(next, r.target, r.disk, proxy_silent_ms(*r.p, r.target));
     case member_action::forget: return placement_forget(next, r.disk);
     }
     return {};
@@ -121,6 +113,17 @@ static void on_changed(member_request &r, error err)
 
 // --- what is refused before
 
+// AIStore's clients send the flags of `decommission-node`.
+static constexpr json_field value_fields[] = {
+    {"sid", json_field_kind::text},
+    {"objects", json_field_kind::whole},
+    {"force", json_field_kind::flag},
+    {"rm_user_data", json_field_kind::flag},
+    {"skip_rebalance", json_field_kind::flag},
+    {"keep_initial_config", json_field_kind::flag},
+    {"no_shutdown", json_field_kind::flag},
+};
+
 // Only lose what the caller was shown.
 static bool admit_count(member_request &r, const cJSON *value)
 {
@@ -129,11 +132,6 @@ static bool admit_count(member_request &r, const cJSON *value)
     r.lost_count = last != nullptr ? last->objects : 0;
     const cJSON *shown = json_get(value, "objects");
     uint64_t expected = json_u64(value, "objects", UINT64_MAX);
-    if (shown != nullptr && expected == UINT64_MAX) {
-        proxy_request_fail(
-            r, error_code::bad_request, "value.objects: expected a whole number: how many objects the caller takes for lost");
-        return false;
-    }
     if (shown != nullptr && !(r.is_lost_count_known && expected == r.lost_count)) {
         std::string holds = r.is_lost_count_known ? std::to_string(r.lost_count) + (r.lost_count == 1 ? " object" : " objects")
                                                   : std::string("an unknown number of objects");
@@ -260,7 +258,12 @@ static void on_body(member_request &r, std::string body)
     }
     const cJSON *value = json_get(tree.get(), "value");
     r.target = json_text(value, "sid");
-    if (r.target.empty())
+    std::string misfit = json_fields_misfit(value, "value", value_fields);
+    if (misfit.empty() && cJSON_IsNull(json_get(value, "objects"))) // of what is lost, only a number is an answer
+        misfit = "value.objects: expected a whole number";
+    if (!misfit.empty())
+        proxy_request_fail(r, error_code::bad_request, misfit);
+    else if (r.target.empty())
         proxy_request_fail(r, error_code::bad_request, "value.sid: which target? expected its id");
     else if (admit(r, value))
         proxy_request_change<apply_member_change, on_changed>(r, true);

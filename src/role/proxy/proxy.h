@@ -48,6 +48,8 @@ struct proxy_target {
     node_capacity capacity;      // likewise
     placement_report placement;  // likewise
     std::string other_disk;      // that wanted to register under its id
+    std::string refusal;         // why the last registration under its id was refused; empty: it was not
+    bool is_ousted = false;      // that one came from the target's own URL, so what was there before is gone
     std::string odds;            // why its document and ours do not match; empty: they do
     std::vector<proxy_orphan> orphans;
     std::vector<job_report> jobs; // as last reported, of those that are not over
@@ -224,6 +226,8 @@ void proxy_note_odds(proxy_target &target, const std::string &why);
 void proxy_push(proxy &p);
 void proxy_wait_pushed(proxy &p, void (*on_pushed)(void *arg), void *arg);
 bool proxy_target_is_silent(const proxy &p, std::string_view id);
+// How long it has not been heard. Of a target that was not heard since this proxy started: how long the proxy has run.
+uint64_t proxy_silent_ms(const proxy &p, const std::string &id);
 // What was observed of a target; null if this proxy has not heard from it since it started.
 const proxy_target *proxy_heard_target(const proxy &p, const std::string &id);
 // All targets of the document as peers of a broadcast, including those in maintenance.

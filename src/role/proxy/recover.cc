@@ -11,7 +11,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_fields.h"
 #include "codec/url.h"
 #include "control/peer.h"
 #include "role/proxy/request.h"
@@ -398,6 +398,11 @@ static void on_body(recover_request &r, std::string body)
         proxy_request_fail(r, error_code::bad_json,
             "the body must be {\"from\":[URL...],\"take\":ID,\"without\":[ID...],\"confirm\":TEXT}: " +
                 (where.empty() ? std::string("from and without are lists of texts") : where));
+        return;
+    }
+    static constexpr json_field fields[] = {{"take", json_field_kind::text}, {"confirm", json_field_kind::text}};
+    if (std::string misfit = json_fields_misfit(tree.get(), {}, fields); !misfit.empty()) {
+        proxy_request_fail(r, error_code::bad_request, misfit);
         return;
     }
     r.take = json_text(tree.get(), "take");

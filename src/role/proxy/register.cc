@@ -46,6 +46,8 @@ static void note_registered(registration_request &r)
     target.placement = r.peer_placement;
     proxy_note_count(*r.p, r.node.id, target);
     target.other_disk.clear();
+    target.refusal.clear();
+    target.is_ousted = false;
     target.jobs = std::move(r.peer_jobs);
     proxy_note_registered(target, r.peer_document.version);
     proxy_jobs_settle(*r.p);
@@ -158,16 +160,30 @@ static void refuse_lineage(registration_request &r, document_relation relation)
     refuse_member(r, is_newer ? error_code::newer_version : error_code::diverged, text);
 }
 
+// People see why the target does not take part. `shown`: the sentence for them.
+static void note_refused(registration_request &r, const cluster_node &known, std::string shown)
+{
+    proxy_target &target = proxy_target_of(*r.p, known.id);
+    target.refusal = std::move(shown);
+    target.is_ousted = known.url == r.node.url;
+}
+
 // An empty directory under the id of one that holds objects would answer that they do not exist.
 static void refuse_disk(registration_request &r, const cluster_node &known)
 {
     if (is_lost_disk(proxy_document(*r.p), r.node)) {
-        refuse_member(r, error_code::other_epoch,
-            "the data directory of target " + r.node.id + " (" + r.node.disk + ") was given up, and another one (" + known.disk +
-                ") has its place. To get back what only this one holds, let the other one leave first: etlctl target drain " + r.node.id +
-                ", etlctl target rm " + r.node.id + ", stop it, and start this one when the other one is forgotten");
+        std::string why = "the data directory of target " + r.node.id + " (" + r.node.disk + ") was given up, and another one (" +
+                          known.disk +
+                          ") has its place. To get back what only this one holds, let the other one leave first: etlctl target drain " +
+                          r.node.id + ", etlctl target rm " + r.node.id + ", stop it, and start this one when the other one is forgotten";
+        note_refused(r, known, "it is refused: " + why);
+        refuse_member(r, error_code::other_epoch, why);
         return;
     }
+    note_refused(r, known,
+        "it came back with another data directory, and is refused: start it with the former one, or give up what only that one held: "
+        "etlctl target replace " +
+            known.id);
     proxy_target_of(*r.p, r.node.id).other_disk = r.node.disk;
     refuse_member(r, error_code::other_epoch,
         "target " + r.node.id + " has another data directory (" + r.node.disk + ") than before (" + known.disk +
@@ -216,18 +232,23 @@ static std::string wrong_number(const cJSON *tree)
     return {};
 }
 
-static void read_orphans(const cJSON *tree, std::vector<proxy_orphan> &out_orphans)
+// False: they are damaged.
+static bool read_orphans(const cJSON *tree, std::vector<proxy_orphan> &out_orphans)
 {
+    const cJSON *list = json_get(tree, "orphans");
+    if (list != nullptr && !cJSON_IsArray(list))
+        return false;
     const cJSON *row = nullptr;
-    cJSON_ArrayForEach(row, json_get(tree, "orphans"))
+    cJSON_ArrayForEach(row, list)
     {
         proxy_orphan orphan;
-        if (json_read_text(row, "name", bucket_name_size_max, orphan.bucket.name) &&
-            json_read_u64(row, "created_ns", orphan.bucket.created_ns) && out_orphans.size() < orphans_reported_max) {
-            orphan.objects = json_u64(row, "objects", 0);
+        if (!json_read_text(row, "name", bucket_name_size_max, orphan.bucket.name) ||
+            !json_read_u64(row, "created_ns", orphan.bucket.created_ns) || !json_read_u64(row, "objects", orphan.objects))
+            return false;
+        if (out_orphans.size() < orphans_reported_max)
             out_orphans.push_back(std::move(orphan));
-        }
     }
+    return true;
 }
 
 static void admit_member(registration_request &r)
@@ -274,6 +295,8 @@ static void judge_member(registration_request &r)
         return;
     }
     if (std::string why = misplacement(r, known); !why.empty()) {
+        if (known != nullptr)
+            note_refused(r, *known, "it is refused: " + why);
         refuse_member(r, error_code::other_epoch, why);
         return;
     }
@@ -309,6 +332,8 @@ static bool read_registration(registration_request &r, const cJSON *tree)
     const cJSON *jobs = json_get(tree, "jobs");
     if (jobs != nullptr && !job_reports_parse(jobs, r.peer_jobs))
         return refuse("jobs: one of them is damaged");
+    if (!read_orphans(tree, r.peer_orphans))
+        return refuse("orphans: expected [{\"name\",\"created_ns\",\"objects\"}]");
     r.node.digest = placement_digest(r.node.id);
     r.node.flags = 0;
     r.node.want = node_want::placed;
@@ -318,7 +343,6 @@ static bool read_registration(registration_request &r, const cJSON *tree)
         .digest = json_u64(tree, "document_digest", 0)};
     r.peer_objects = json_u64(tree, "object_count", 0);
     r.is_peer_count_known = json_get(tree, "object_count") != nullptr;
-    read_orphans(tree, r.peer_orphans);
     r.peer_started_ns = json_u64(tree, "started_ns", 0);
     return true;
 }

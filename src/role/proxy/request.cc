@@ -7,6 +7,7 @@
 #include "role/proxy/request.h"
 
 #include "base/check.h"
+#include "codec/json_fields.h"
 #include "control/peer.h"
 
 namespace etlnode {
@@ -150,6 +151,11 @@ bool proxy_request_read_action(proxy_request &r, const std::string &body, json_p
     if (err || !cJSON_IsObject(out_tree.get())) {
         proxy_request_fail(r, error_code::bad_json,
             "the request body must be {\"action\":...,\"name\":...,\"value\":...}: " + (err ? where : std::string("it is not an object")));
+        return false;
+    }
+    static constexpr json_field fields[] = {{"action", json_field_kind::text}, {"name", json_field_kind::text}};
+    if (std::string misfit = json_fields_misfit(out_tree.get(), {}, fields); !misfit.empty()) {
+        proxy_request_fail(r, error_code::bad_request, misfit);
         return false;
     }
     out_action = json_text(out_tree.get(), "action");

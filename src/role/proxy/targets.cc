@@ -30,6 +30,13 @@ const proxy_target *proxy_heard_target(const proxy &p, const std::string &id)
     return found != p.targets.end() && presence_was_heard(found->second.here) ? &found->second : nullptr;
 }
 
+uint64_t proxy_silent_ms(const proxy &p, const std::string &id)
+{
+    const proxy_target *target = proxy_heard_target(p, id);
+    uint64_t since = target != nullptr && target->here.heard_ms > p.started_ms ? target->here.heard_ms : p.started_ms;
+    return clock_now_ms(*p.e) - since;
+}
+
 // --- the publishers' world
 
 static void on_push_done(void *arg, call &, error err, int status, std::string body);

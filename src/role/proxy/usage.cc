@@ -15,6 +15,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
+#include "codec/json_fields.h"
 #include "codec/url.h"
 #include "role/proxy/request.h"
 #include "role/shared/bucket_sum.h"
@@ -183,6 +184,11 @@ static std::string new_job_id(proxy &p)
 
 void proxy_summary_serve(proxy &p, exchange &x, const std::string &bucket, const cJSON *value)
 {
+    static constexpr json_field fields[] = {{"uuid", json_field_kind::text}, {"prefix", json_field_kind::text}};
+    if (std::string misfit = json_fields_misfit(value, "value", fields); !misfit.empty()) {
+        exchange_answer_error(x, error_code::bad_request, misfit);
+        return;
+    }
     if (json_text(value, "uuid").empty()) {
         answer a;
         a.status = 202;

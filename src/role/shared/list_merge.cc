@@ -7,12 +7,39 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "codec/json_fields.h"
 
 namespace etlnode {
+
+static constexpr json_field value_fields[] = {
+    {"prefix", json_field_kind::text},
+    {"continuation_token", json_field_kind::text},
+    {"start_after", json_field_kind::text},
+    {"uuid", json_field_kind::text},
+    {"target", json_field_kind::text},
+    {"pagesize", json_field_kind::whole},
+    {"props", json_field_kind::text},
+};
+
+// A number, or its digits as a text.
+static error read_flags(const cJSON *value, uint64_t &out_flags, std::string &out_reason)
+{
+    const cJSON *given = json_get(value, "flags");
+    std::string_view text = json_text(value, "flags");
+    bool is_given = given != nullptr && !cJSON_IsNull(given) && !(cJSON_IsString(given) && text.empty());
+    if (!is_given || json_read_u64(value, "flags", out_flags))
+        return no_error;
+    out_reason = "flags must be a decimal number in a string, not " +
+                 (cJSON_IsString(given) ? "\"" + text_escape(text) + "\"" : json_print(given).substr(0, 100));
+    return make_error(error_code::bad_request);
+}
 
 error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason)
 {
     list_request r;
+    out_reason = json_fields_misfit(value, "value", value_fields);
+    if (!out_reason.empty())
+        return make_error(error_code::bad_request);
     r.prefix = json_text(value, "prefix");
     if (r.prefix.ends_with("*"))
         r.prefix.pop_back();
@@ -22,13 +49,8 @@ error list_request_read(const cJSON *value, list_request &out_request, std::stri
     r.target = json_text(value, "target");
     uint64_t page_size = json_u64(value, "pagesize", 0);
     r.page_size = page_size == 0 || page_size > list_page_size_max ? list_page_size_max : static_cast<size_t>(page_size);
-    std::string_view flags = json_text(value, "flags");
-    if (!flags.empty() && !text_parse_u64(flags, r.flags)) {
-        out_reason = "flags must be a decimal number in a string, not \"" + text_escape(flags) + "\"";
-        return make_error(error_code::bad_request);
-    }
-    if (flags.empty())
-        r.flags = json_u64(value, "flags", 0);
+    if (error err = read_flags(value, r.flags, out_reason))
+        return err;
     if ((r.flags & list_request_not_cached) != 0) {
         out_reason = "flag not-cached does not apply to an ais:// bucket";
         return make_error(error_code::bad_request);

@@ -57,12 +57,13 @@ static void nodes_are_shown_as_they_are(void **state)
     test_eq_text(call.answer.body,
         "{\"uuid\":\"" + proxy_document(*w.p).uuid + "\",\"version\":\"" + std::to_string(proxy_document(*w.p).version) + "\",\"nodes\":[" +
             R"({"id":"proxy-01","role":"proxy","url":"http://10.0.0.1:8080","flags":0,"primary":true,"state":"active","version":"unit","reason":""},)" +
-            R"({"id":"target-01","role":"target","url":"http://10.0.0.11:8080","flags":0,"primary":false,"state":"active","epoch":2,"objects":4,"reason":""}],)" +
+            R"({"id":"target-01","role":"target","url":"http://10.0.0.11:8080","flags":0,"primary":false,"state":"active","epoch":2,"heard_seconds":0,"objects":4,"reason":""}],)" +
             R"("epoch":"2","moving":false,"lost":[],"strangers":[]})");
     role_wait_silent(w, node);
     scripted_pass(*w.sim, 3'000);
     role_expect(w, "GET /v1/cluster?what=nodes", {}, 200,
-        "\"state\":\"silent\",\"epoch\":2,\"silent_seconds\":13,\"objects\":4,\"reason\":\"its objects are unavailable");
+        "\"state\":\"silent\",\"epoch\":2,\"silent_seconds\":13,\"heard_seconds\":13,\"objects\":4,\"reason\":\"its objects are "
+        "unavailable");
 }
 
 static void a_target_that_will_not_come_back_is_taken_out(void **state)
@@ -79,6 +80,15 @@ static void a_target_that_will_not_come_back_is_taken_out(void **state)
         {"PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-10"}})", 404,
             "there is no target \"target-10\" (did you mean \"target-01\""},
         {"PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"proxy-01"}})", 404, "there is no target \"proxy-01\""},
+        {"PUT /v1/cluster", R"({"action":"decommission-node","value":{"sid":"target-01","objects":"many"}})", 400,
+            "value.objects: expected a whole number"},
+        {"PUT /v1/cluster", R"({"action":"replace-disk","value":{"sid":"target-01","objects":-1}})", 400,
+            "value.objects: expected a whole number"},
+        {"PUT /v1/cluster", R"({"action":"start-maintenance","value":{"sid":["target-01"]}})", 400, "value.sid: expected a text"},
+        {"PUT /v1/cluster", R"({"action":"start-maintenance","value":"target-01"})", 400, "value: expected an object"},
+        {"PUT /v1/cluster", R"({"action":"start-maintenance","value":{"sid":"target-01","skip_rebalance":"yes"}})", 400,
+            "value.skip_rebalance: expected true or false"},
+        {"PUT /v1/cluster", R"({"action":5,"value":{"sid":"target-01"}})", 400, "action: expected a text"},
     };
     role_check_cases(w, while_it_lives);
     role_wait_silent(w, node);

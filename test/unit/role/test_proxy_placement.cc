@@ -339,6 +339,12 @@ static void a_lost_disk_is_replaced_or_given_up(void **state)
     role_check(
         role_register(w, second, empty), path, 409, "If it is lost, give it up with what only it held: etlctl target replace target-02");
     test_has_text(nodes(w), "it came back with another data directory, and is refused");
+    role_check(role_register(w, second, former), path, 204, "");
+    test_true(nodes(w).find("is refused") == std::string::npos);
+    // It does not take ten seconds until people see it.
+    role_check(role_register(w, second, empty), path, 409, "give it up");
+    test_has_text(nodes(w), R"("state":"silent")");
+    test_has_text(nodes(w), "it came back with another data directory, and is refused");
     change(w, "replace-disk", "target-02", 409, "may still take writes");
     scripted_pass(*w.sim, target_lost_ms);
     beat(w, first);

@@ -44,6 +44,8 @@ static void what_is_no_registration_is_refused(void **state)
         {with("http://10.0.0.11:8080", "ftp://10.0.0.11"), "node: url is not of the form http://host:port"},
         {with("\"document_version\":0", "\"document_version\":-1"), "document_version: expected a whole number"},
         {with("\"started_ns\":\"7\"", "\"started_ns\":\"soon\""), "started_ns: expected a whole number"},
+        {with("\"started_ns\":\"7\"", "\"orphans\":{}"), "orphans: expected"},
+        {with("\"started_ns\":\"7\"", "\"orphans\":[{\"name\":\"b\",\"created_ns\":\"1\",\"objects\":\"many\"}]"), "orphans: expected"},
     };
     for (const wrong &row : rows)
         role_check(role_ask_as_node(w, path, row.body), row.body, 400, row.says);
