@@ -93,6 +93,7 @@ struct index_port {
     const index_usage_map &(*bucket_usage)(env &e);
     const index_removed_map &(*removed)(env &e);
     uint64_t (*tombstone_count)(env &e);
+    uint64_t (*change_count)(env &e);
 };
 
 // Every call completes exactly once and cannot be cancelled. The callee owns the rows that it is given.
@@ -176,6 +177,9 @@ inline uint64_t index_removed_max(env &e, std::string_view bucket)
     return found != removed.end() ? found->second : 0;
 }
 inline uint64_t index_tombstone_count(env &e) { return e.index->tombstone_count(e); }
+// How often rows, tombstones and what was removed for good have changed since the index was made. It rises in the commit of each change and
+// never falls, so an index that has less was copied before those changes. Changes without an effect are not counted.
+inline uint64_t index_change_count(env &e) { return e.index->change_count(e); }
 // The highest content id ever committed, with or without a file, read once at open. New ids start above it and above all ids in tmp/.
 inline uint64_t index_content_id_max(env &e) { return e.index->content_id_max(e); }
 

@@ -42,7 +42,8 @@ inline int64_t ask_sql(const std::string &path, const char *sql)
     "DROP TABLE tombstones; DROP TABLE removed; ALTER TABLE objects DROP COLUMN tag;"                                       \
     "CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK(id = 1), objects INTEGER NOT NULL, content_id_max INTEGER NOT NULL);" \
     "INSERT INTO totals SELECT 1, objects, content_id_max FROM buckets WHERE bucket = x'';"                                 \
-    "DELETE FROM buckets WHERE bucket = x''; ALTER TABLE buckets DROP COLUMN content_id_max;"
+    "DELETE FROM buckets WHERE bucket = x''; ALTER TABLE buckets DROP COLUMN content_id_max;"                               \
+    "ALTER TABLE buckets DROP COLUMN changes;"
 inline constexpr const char *back_to_version_4 = BACK_TO_VERSION_4 "PRAGMA user_version = 4;";
 
 // Makes version 3: also without sums of buckets and jobs.

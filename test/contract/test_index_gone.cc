@@ -13,7 +13,7 @@ static void rows_of_version_4_may_be_of_any_epoch(void **)
     world_end();
     run_sql(database(), back_to_version_4);
     world_begin(true);
-    test_eq(ask_sql(database(), "PRAGMA user_version"), 5);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 6);
     test_ok(get("b", "n"));
     test_eq(seen->rows[0].version, 2u);
     test_eq(seen->rows[0].tag, 0u);
@@ -59,9 +59,22 @@ static void a_database_without_totals_is_refused(void **)
     env *e = nullptr;
     test_eq_enum(uv_env_make(world_options(true), &e, detail).code, error_code::corrupt);
     test_has_text(detail, "the database lacks its totals");
-    run_sql(database(), "INSERT INTO buckets VALUES(x'', 1, 0, 1)");
+    run_sql(database(), "INSERT INTO buckets VALUES(x'', 1, 0, 1, 1)");
     world_begin(true);
     test_ok(get("b", "n"));
+}
+
+static void version_5_counted_no_changes(void **)
+{
+    test_ok(commit(put_of("b", "n", 5)));
+    world_end();
+    run_sql(database(), "ALTER TABLE buckets DROP COLUMN changes; PRAGMA user_version = 5");
+    world_begin(true);
+    test_eq(ask_sql(database(), "PRAGMA user_version"), 6);
+    test_eq(index_change_count(*world->e), 0u);
+    test_eq(index_content_id_max(*world->e), 5u);
+    test_ok(commit(remove_of("b", "n")));
+    test_eq(index_change_count(*world->e), 1u);
 }
 
 // An upgrade that fails leaves version 4, which the former program can use.
@@ -94,6 +107,7 @@ static void what_is_known_of_the_gone_survives_reopening(void **)
     test_ok(commit(remove_of("c", "n")));
     test_ok(commit(remove_of("c", "")));
     reopen();
+    test_eq(index_change_count(*world->e), 7u);
     test_eq(index_removed_max(*world->e, "b"), 2u);
     test_eq(index_removed(*world->e).size(), 1u);
     test_eq(index_tombstone_count(*world->e), 1u);
@@ -128,6 +142,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_of_version_4_may_be_of_any_epoch, setup, teardown),
         cmocka_unit_test_setup_teardown(totals_of_version_4_are_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(version_5_counted_no_changes, setup, teardown),
         cmocka_unit_test_setup_teardown(a_database_without_totals_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_upgrade_of_version_4_that_fails_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_known_of_the_gone_survives_reopening, setup, teardown),

@@ -353,6 +353,48 @@ static void lookups_return_contents(void **)
     test_true((seen->rows[0].sums == std::vector<uint64_t>{5, 6}));
 }
 
+// An index that was restored from a copy is known by what it has not seen.
+static void every_change_is_counted(void **)
+{
+    index_change refused = put_of("b", "n", 9);
+    refused.has_expected = true;
+    refused.expected_version = 8;
+    struct counted {
+        index_change change;
+        uint64_t adds;
+    };
+    counted rows[] = {
+        {put_of("b", "n", 1), 1},
+        {put_of("b", "n", 1), 1}, // the same content: only what is known about it changes
+        {put_content("b", "m", 2, "abc"), 1},
+        {refused, 0},
+        {remove_of("b", "n"), 1},
+        {remove_of("b", "n"), 0},
+        {tombstone_of("b", "t", 3), 1},
+        {moved_of("in", 3, 7, 2, 4), 1},
+        {moved_of("in", 3, 7, 2, 4), 0},
+        {moved_tombstone_of("in", 8, 2, 4), 1},
+        {drop_of("t"), 1},
+        {drop_of("t"), 0},
+        {raise_of("b", 20), 1},
+        {raise_of("b", 20), 0},
+        {remove_of("b", ""), 1},
+    };
+    uint64_t expected = 0;
+    test_eq(index_change_count(*world->e), 0u);
+    for (counted &row : rows) {
+        error err = commit(row.change);
+        test_true(row.adds == 0 || !err);
+        expected += row.adds;
+        test_eq(index_change_count(*world->e), expected);
+    }
+    // Those of one transaction are counted one by one.
+    for (uint64_t id = 11; id <= 20; id++)
+        start(put_of("b", "n" + std::to_string(id), id));
+    test_ok(awaited(10));
+    test_eq(index_change_count(*world->e), expected + 10);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -370,6 +412,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_row_that_was_given_away_leaves_no_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_show_tombstones_where_they_are_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(lookups_return_contents, setup, teardown),
+        cmocka_unit_test_setup_teardown(every_change_is_counted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -328,6 +328,41 @@ def case_without_the_proxy_pods_wait():
         cluster.stop_etl(etl)
 
 
+def case_an_older_copy_is_refused():
+    """A copy of a target's directory is restored, from before a delete and an overwrite. Neither is undone: the copy serves nothing."""
+    with Filled(2) as cluster:
+        target = cluster.targets[0]
+        identity = id_of(cluster, target)
+        own = [name for name in NAMES if request("GET", target.url + f"/v1/objects/b/{name}", follow=False).status == 200]
+        gone, changed, kept_as_it_is = own[:3]
+        assert target.kill(signal.SIGTERM) == 0
+        older = keep(cluster, "target1")
+        target.start()
+        until(lambda: readable(cluster) == NAMES, "it is back", 60)
+        assert request("DELETE", cluster.url(f"/v1/objects/b/{gone}")).status == 200
+        assert cluster.put("b", changed, b"changed").status == 200
+        assert target.kill(signal.SIGTERM) == 0
+        newest = keep(cluster, "target1", ".newest")
+
+        put_back(cluster, "target1", older)
+        target.start()
+        until(lambda: "older state of its data directory" in problem(target), "the copy is refused", 60)
+        for name in (gone, changed, kept_as_it_is):
+            assert cluster.get("b", name).status == 503, name
+            assert request("GET", target.url + f"/v1/objects/b/{name}").status == 503, name
+        until(lambda: "older state of its data directory" in nodes(cluster)[identity]["reason"], "the proxy says why", 60)
+        assert "older state" in etlctl(cluster, "target", "ls", check=True).stderr.decode()
+        cluster.proxy.kill(signal.SIGTERM)
+        cluster.proxy.start()  # what it heard outlives it, once it is a minute old
+        assert target.kill(signal.SIGTERM) == 0
+
+        put_back(cluster, "target1", newest)
+        target.start()
+        until(lambda: cluster.get("b", kept_as_it_is).status == 200, "the newest state is accepted", 60)
+        assert cluster.get("b", gone).status == 404
+        assert cluster.get("b", changed).body == b"changed"
+
+
 def harness_server():
     return """#!/usr/local/bin/python
 import http.server
@@ -350,6 +385,7 @@ harness.run([
     ("lines that diverged", case_lines_that_diverged),
     ("the last count", case_the_last_count),
     ("counts that are none", case_counts_that_are_none),
+    ("an older copy is refused", case_an_older_copy_is_refused),
     ("a copy beside the original", case_a_copy_beside_the_original),
     ("a refused copy leaves pods alone", case_a_refused_copy_leaves_pods_alone),
     ("without the proxy pods wait", case_without_the_proxy_pods_wait),

@@ -120,6 +120,8 @@ error memory_change_index(memory_image &image, index_change &change)
     if (refusal)
         return refusal;
     const std::string &bucket = change.row.bucket;
+    bool has_effect = change.what != index_change::kind::raise_removed || change.row.version > memory_removed_max(image, bucket);
+    image.changes += has_effect ? 1 : 0;
     bool removes_for_good = change.what == index_change::kind::drop_tombstone ||
                             (change.what == index_change::kind::remove && !change.leaves_tombstone);
     if (change.what == index_change::kind::put || change.leaves_tombstone)

@@ -276,6 +276,7 @@ const index_port memory_index = {
     },
     .removed = [](env &e) -> const index_removed_map & { return memory_of(e).now.removed; },
     .tombstone_count = [](env &e) { return static_cast<uint64_t>(memory_of(e).now.tombstones.size()); },
+    .change_count = [](env &e) { return memory_of(e).now.changes; },
 };
 
 const meta_port memory_meta = {

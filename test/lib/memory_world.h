@@ -133,6 +133,7 @@ struct memory_image {
     std::set<uint64_t> garbage, pending_moves;
     std::map<uint64_t, std::pair<std::string, std::string>> unsummed; // bucket and name of the object that had the content
     uint64_t content_id_max = 0;
+    uint64_t changes = 0;
     std::map<std::string, memory_document> documents;
     std::map<std::string, memory_job> jobs;
 };

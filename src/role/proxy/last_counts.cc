@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
-// role/proxy/last_counts.cc: what each target held when it was heard last, also by a process of this proxy that has ended.
+// role/proxy/last_counts.cc: what each target held when it was heard last, and how often its directory had changed; also as former
+// processes of this proxy heard it.
 //
 // Owns     p.last_counts, the meta document "counts" and a timer.
 // Knows    port/meta, codec.        Known by  register.cc, cluster.cc, membership.cc, proxy.cc.
-// Normal   registrations note the counts; once a minute they are stored. Before a target is taken out, people see how much that loses.
+// Normal   registrations note the counts; once a minute they are stored. Before a target is taken out, people see how much that loses. A
+//          directory that has changed less often than it had is an older copy, and is refused.
 // Fails    what cannot be read is unknown, until the target is heard; what cannot be stored is stored a minute later.
 // Limits   last_counts_pause_ms.
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/log.h"
 #include "codec/json.h"
@@ -17,6 +21,14 @@ namespace etlnode {
 static constexpr const char *counts_document = "counts";
 
 // --- JSON
+
+// Of a node, or lost: that one may return.
+static bool is_disk_known(const cluster_document &document, const std::string &disk)
+{
+    std::vector<placed_disk> lost = document_lost_disks(document);
+    return std::any_of(document.nodes.begin(), document.nodes.end(), [&](const cluster_node &node) { return node.disk == disk; }) ||
+           std::any_of(lost.begin(), lost.end(), [&](const placed_disk &one) { return one.disk == disk; });
+}
 
 static std::string print(const proxy &p)
 {
@@ -33,7 +45,22 @@ static std::string print(const proxy &p)
         json_add_u64_text(row.get(), "heard_ns", count.heard_ns);
         json_append(rows, std::move(row));
     }
+    cJSON *disks = json_add_array(tree.get(), "disks");
+    for (const auto &[disk, changes] : p.last_counts.changes) {
+        if (!is_disk_known(proxy_document(p), disk))
+            continue;
+        json_ptr row = json_object();
+        json_add_text(row.get(), "disk", disk);
+        json_add_u64_text(row.get(), "changes", changes);
+        json_append(disks, std::move(row));
+    }
     return json_print(tree.get());
+}
+
+static void note_changes(proxy_last_counts &counts, const std::string &disk, uint64_t changes)
+{
+    uint64_t &highest = counts.changes[disk];
+    highest = std::max(highest, changes);
 }
 
 // What was heard since the start is newer than what is read.
@@ -55,6 +82,13 @@ static void take(proxy &p, const std::string &text)
         if (document_find_node(proxy_document(p), id) != nullptr)
             p.last_counts.targets.try_emplace(id, count);
     }
+    cJSON_ArrayForEach(row, json_get(tree.get(), "disks"))
+    {
+        std::string disk;
+        uint64_t changes = 0;
+        if (json_read_text(row, "disk", disk_id_size, disk) && json_read_u64(row, "changes", changes))
+            note_changes(p.last_counts, disk, changes);
+    }
 }
 
 // --- reading and storing
@@ -71,6 +105,7 @@ static void on_read(void *arg, error err, uint64_t version, const std::string &t
     if (err)
         LOG(warn, "cluster", "error=\"%s\" msg=\"what targets held when they were heard last could not be read\"", error_text(err));
     p.last_counts.is_read = !err;
+    p.last_counts.is_known = true;
     p.last_counts.version = version;
     if (!err && version > 0)
         take(p, text);
@@ -123,9 +158,12 @@ void proxy_last_counts_stop(proxy &p)
 
 // --- for the rest of the proxy
 
-void proxy_note_count(proxy &p, const std::string &id, const proxy_target &target)
+void proxy_note_count(proxy &p, const cluster_node &node, const proxy_target &target, uint64_t changes)
 {
     proxy_last_counts &counts = p.last_counts;
+    const std::string &id = node.id;
+    if (!node.disk.empty() && changes > 0)
+        note_changes(counts, node.disk, changes);
     if (!target.is_count_known) {
         counts.targets.erase(id);
         return;
@@ -138,6 +176,12 @@ void proxy_note_count(proxy &p, const std::string &id, const proxy_target &targe
         return;
     counts.is_due = true;
     timer_arm(*p.e, counts.due, last_counts_pause_ms);
+}
+
+bool proxy_is_set_back(const proxy &p, const std::string &disk, uint64_t changes)
+{
+    auto found = p.last_counts.changes.find(disk);
+    return found != p.last_counts.changes.end() && changes < found->second;
 }
 
 const proxy_last_count *proxy_last_count_of(const proxy &p, const std::string &id)

@@ -102,9 +102,11 @@ struct proxy_last_count {
 };
 struct proxy_last_counts {
     std::map<std::string, proxy_last_count> targets; // by id
+    std::map<std::string, uint64_t> changes;         // by the disk's id: the highest change count that was reported
     uint64_t version = 0;                            // of the stored ones
     bool is_read = false;
-    bool is_busy = false; // they are read or stored
+    bool is_known = false; // a read has ended since the start
+    bool is_busy = false;  // they are read or stored
     bool is_due = false;
     timer *due = nullptr;
 };
@@ -248,8 +250,10 @@ bool proxy_is_at_odds(const proxy &p);
 // last_counts.cc
 void proxy_last_counts_begin(proxy &p);
 void proxy_last_counts_stop(proxy &p);
-// The target has registered.
-void proxy_note_count(proxy &p, const std::string &id, const proxy_target &target);
+// The target has registered. `changes` is the change count of its index; 0: it reports none.
+void proxy_note_count(proxy &p, const cluster_node &node, const proxy_target &target, uint64_t changes);
+// Whether the directory has had more changes than it says now: it was restored from a copy.
+bool proxy_is_set_back(const proxy &p, const std::string &disk, uint64_t changes);
 // Null: it is unknown.
 const proxy_last_count *proxy_last_count_of(const proxy &p, const std::string &id);
 

@@ -32,6 +32,8 @@ struct registration_request : proxy_request {
     placement_report peer_placement;
     std::string why; // a refused change
     bool is_peer_count_known = false;
+    bool is_change_count_known = false;
+    uint64_t peer_changes = 0; // of its index
     node_capacity peer_capacity;
     std::vector<job_report> peer_jobs;
 };
@@ -44,7 +46,7 @@ static void note_registered(registration_request &r)
     target.orphans = std::move(r.peer_orphans);
     target.capacity = r.peer_capacity;
     target.placement = r.peer_placement;
-    proxy_note_count(*r.p, r.node.id, target);
+    proxy_note_count(*r.p, r.node, target, r.peer_changes);
     target.other_disk.clear();
     target.refusal.clear();
     target.is_ousted = false;
@@ -190,6 +192,21 @@ static void refuse_disk(registration_request &r, const cluster_node &known)
             "): start it with that one. If it is lost, give it up with what only it held: etlctl target replace " + r.node.id);
 }
 
+// Its directory was restored from a copy: a later epoch has settled with it, or its index had changed more often.
+static bool is_set_back(const registration_request &r, const cluster_node &member)
+{
+    return document_is_set_back(proxy_document(*r.p), member, r.peer_placement.adopted) ||
+           (r.is_change_count_known && proxy_is_set_back(*r.p, r.node.disk, r.peer_changes));
+}
+
+static std::string set_back_text(const registration_request &r)
+{
+    return "target " + r.node.id + " has an older state of its data directory (" + r.node.disk +
+           "): it was restored or copied. What it holds may have been deleted since, so it cannot be used. Start the target with the "
+           "newest state, or take it out with what only it held (etlctl target rm " +
+           r.node.id + ") and start it with an empty directory";
+}
+
 // Why epochs of placement do not admit it; empty: they do.
 static std::string misplacement(const registration_request &r, const cluster_node *known)
 {
@@ -197,11 +214,8 @@ static std::string misplacement(const registration_request &r, const cluster_nod
     cluster_node member = known != nullptr ? *known : r.node;
     if (known == nullptr)
         member.flags = node_flag_maintenance; // a new target has settled nothing
-    if (document_is_set_back(document, member, r.peer_placement.adopted))
-        return "target " + r.node.id + " has an older state of its data directory (" + r.node.disk +
-               "): it was restored or copied. What it holds may have been deleted since, so it cannot be used. Start the target with the "
-               "newest state, or take it out with what only it held (etlctl target rm " +
-               r.node.id + ") and start it with an empty directory";
+    if (is_set_back(r, member))
+        return set_back_text(r);
     if (known != nullptr)
         return {};
     for (const cluster_node &node : document.nodes) {
@@ -224,7 +238,8 @@ static bool has_other_disk(const registration_request &r, const cluster_node &kn
 // The first field of a registration that is not a number; empty: all are valid. A target of a former version omits some.
 static std::string wrong_number(const cJSON *tree)
 {
-    for (const char *key : {"document_version", "document_term", "document_tag", "document_digest", "object_count", "started_ns"}) {
+    for (const char *key :
+        {"document_version", "document_term", "document_tag", "document_digest", "object_count", "change_count", "started_ns"}) {
         bool is_right = json_get(tree, key) == nullptr || json_u64(tree, key, 0) == json_u64(tree, key, 1); // an unfit one is the fallback
         if (!is_right)
             return std::string(key) + ": expected a whole number";
@@ -343,6 +358,8 @@ static bool read_registration(registration_request &r, const cJSON *tree)
         .digest = json_u64(tree, "document_digest", 0)};
     r.peer_objects = json_u64(tree, "object_count", 0);
     r.is_peer_count_known = json_get(tree, "object_count") != nullptr;
+    r.is_change_count_known = json_get(tree, "change_count") != nullptr;
+    r.peer_changes = json_u64(tree, "change_count", 0);
     r.peer_started_ns = json_u64(tree, "started_ns", 0);
     return true;
 }
@@ -387,7 +404,7 @@ static void on_registration(registration_request &r, std::string body)
 
 static void serve_register(proxy &p, exchange &x, const route_match &)
 {
-    if (!lifecycle_has_joined(p.life) && proxy_document(p).version == 0) {
+    if ((!lifecycle_has_joined(p.life) && proxy_document(p).version == 0) || !p.last_counts.is_known) {
         exchange_answer_error(x, error_code::not_ready, "the proxy is starting");
         return;
     }

@@ -58,9 +58,11 @@ static void serve_health(target &t, exchange &x, const route_match &)
             state.not_ready_text = "the target cannot see its pods: " + right;
         }
     }
-    if (state.ready && !t.odds.empty()) {
+    for (const std::string *problem : {&t.odds, &t.unfit}) { // what the proxy refuses
+        if (!state.ready || problem->empty())
+            continue;
         state.ready = false;
-        state.not_ready_text = t.odds;
+        state.not_ready_text = *problem;
     }
     health_serve(x, state);
 }

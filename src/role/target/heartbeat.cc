@@ -16,6 +16,7 @@
 #include "control/peer.h"
 #include "control/placement.h"
 #include "node/api.h"
+#include "port/index.h"
 #include "role/target/target.h"
 
 namespace etlnode {
@@ -86,6 +87,7 @@ static call *start_registration(target &t, void (*on_done)(void *arg, call &, er
     json_add_u64_text(tree.get(), "document_tag", t.stored.tag);
     json_add_u64_text(tree.get(), "document_digest", t.stored.digest);
     json_add_u64(tree.get(), "object_count", store_object_count(*t.objects));
+    json_add_u64_text(tree.get(), "change_count", index_change_count(*t.e));
     json_add_u64_text(tree.get(), "started_ns", t.started_ns);
     if (!t.orphans.empty())
         json_add_tree(tree.get(), "orphans", target_orphans_json(t));

@@ -81,9 +81,13 @@ static error read_totals(uv_connection &connection, uv_totals &out_totals)
     if (uv_sql_step(connection, statement, err)) {
         out_totals.objects = uv_sql_number(statement, 0);
         out_totals.content_id_max = uv_sql_number(statement, 1);
-        bool are_numbers = sqlite3_column_type(statement, 0) == SQLITE_INTEGER && sqlite3_column_type(statement, 1) == SQLITE_INTEGER;
+        out_totals.changes = uv_sql_number(statement, 2);
+        bool are_numbers = true;
+        for (int column : {0, 1, 2})
+            are_numbers = are_numbers && sqlite3_column_type(statement, column) == SQLITE_INTEGER;
         // With a wrong highest id, new ids could name the contents of other objects.
-        if (!are_numbers || out_totals.objects > INT64_MAX || out_totals.content_id_max > content_id_limit)
+        if (!are_numbers || out_totals.objects > INT64_MAX || out_totals.content_id_max > content_id_limit ||
+            out_totals.changes > INT64_MAX)
             err = make_error(error_code::corrupt, "the totals in the database are damaged");
     } else if (!err) {
         err = make_error(error_code::corrupt, "the database lacks its totals");
@@ -100,6 +104,7 @@ static error write_totals(uv_connection &connection)
         return err;
     uv_sql_bind(statement, 1, connection.totals.objects);
     uv_sql_bind(statement, 2, connection.totals.content_id_max);
+    uv_sql_bind(statement, 3, connection.totals.changes);
     (void)uv_sql_step(connection, statement, err);
     uv_sql_end(statement);
     return err;
@@ -166,7 +171,8 @@ static error run_transaction(uv_lane &lane, bool with_growth)
         err = op.run(op, connection);
     }
     const uv_totals &before = lane.database->totals;
-    if (!err && (connection.totals.objects != before.objects || connection.totals.content_id_max != before.content_id_max))
+    if (!err && (connection.totals.objects != before.objects || connection.totals.content_id_max != before.content_id_max ||
+                    connection.totals.changes != before.changes))
         err = write_totals(connection);
     if (!err)
         err = uv_usage_write(connection);

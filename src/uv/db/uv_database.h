@@ -83,6 +83,7 @@ enum class uv_sql : uint8_t {
 struct uv_totals {
     uint64_t objects = 0;
     uint64_t content_id_max = 0;
+    uint64_t changes = 0;
     uint64_t bytes = 0;      // the sum over all buckets; not stored
     uint64_t tombstones = 0; // not stored
 };

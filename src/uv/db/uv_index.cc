@@ -368,6 +368,7 @@ static void placed(env &e, std::vector<uint64_t> content_ids, index_on_done on_d
 
 static const index_removed_map &removed(env &e) { return uv_database_removed(uv_world_of(e)); }
 static uint64_t tombstone_count(env &e) { return uv_database_totals(uv_world_of(e)).tombstones; }
+static uint64_t change_count(env &e) { return uv_database_totals(uv_world_of(e)).changes; }
 static uint64_t object_count(env &e) { return uv_database_totals(uv_world_of(e)).objects; }
 static uint64_t content_id_max(env &e) { return uv_database_totals(uv_world_of(e)).content_id_max; }
 static uint64_t byte_count(env &e) { return uv_database_totals(uv_world_of(e)).bytes; }
@@ -391,6 +392,7 @@ const index_port uv_index_port = {
     .bucket_usage = bucket_usage,
     .removed = removed,
     .tombstone_count = tombstone_count,
+    .change_count = change_count,
 };
 
 } // namespace etlnode

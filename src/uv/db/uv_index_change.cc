@@ -228,9 +228,8 @@ static error remove_bucket(uv_connection &connection, const std::string &bucket)
     return uv_removed_forget_bucket(connection, bucket);
 }
 
-error uv_index_run_change(uv_connection &connection, index_change &change, error &out_outcome)
+static error run_change(uv_connection &connection, index_change &change, error &out_outcome)
 {
-    change.before = {};
     switch (change.what) {
     case index_change::kind::put: return put_row(connection, change, out_outcome);
     case index_change::kind::remove: return remove_row(connection, change, out_outcome);
@@ -240,6 +239,21 @@ error uv_index_run_change(uv_connection &connection, index_change &change, error
     case index_change::kind::raise_removed: uv_removed_raise(connection, change.row.bucket, change.row.version); return no_error;
     }
     return no_error;
+}
+
+static bool has_no_effect(const uv_connection &connection, const index_change &change)
+{
+    return change.what == index_change::kind::raise_removed && change.row.version <= uv_removed_max(connection, change.row.bucket);
+}
+
+error uv_index_run_change(uv_connection &connection, index_change &change, error &out_outcome)
+{
+    change.before = {};
+    if (has_no_effect(connection, change))
+        return no_error;
+    error err = run_change(connection, change, out_outcome);
+    connection.totals.changes += err || out_outcome ? 0 : 1;
+    return err;
 }
 
 error uv_index_add_sums(uv_connection &connection, const index_row &wanted)

@@ -9,7 +9,7 @@
 
 namespace etlnode {
 
-static constexpr int schema_version = 5;
+static constexpr int schema_version = 6;
 
 // What jobs have done on this target (port/ledger.h).
 #define JOB_TABLES                                                                                                                        \
@@ -34,11 +34,11 @@ static constexpr const char *schema =
     "CREATE TABLE unsummed(content_id INTEGER PRIMARY KEY, bucket BLOB NOT NULL, name BLOB NOT NULL);"
     // The row of the empty name is about all buckets. It is in this table, because a commit writes whole pages and changes both.
     "CREATE TABLE buckets(bucket BLOB PRIMARY KEY, objects INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    " content_id_max INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    " content_id_max INTEGER NOT NULL DEFAULT 0, changes INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
     "INSERT INTO buckets(bucket, objects, bytes) VALUES(x'', 0, 0);"
     "CREATE TABLE tombstones(bucket BLOB NOT NULL, name BLOB NOT NULL, version INTEGER NOT NULL, tag INTEGER NOT NULL,"
     " PRIMARY KEY(bucket, name)) WITHOUT ROWID;"
-    "CREATE TABLE removed(bucket BLOB PRIMARY KEY, version_max INTEGER NOT NULL) WITHOUT ROWID;" JOB_TABLES "PRAGMA user_version = 5;";
+    "CREATE TABLE removed(bucket BLOB PRIMARY KEY, version_max INTEGER NOT NULL) WITHOUT ROWID;" JOB_TABLES "PRAGMA user_version = 6;";
 
 // Version 1 stored no contents.
 static constexpr const char *upgrade_1 = "ALTER TABLE objects ADD COLUMN in_index INTEGER NOT NULL DEFAULT 0;"
@@ -67,6 +67,10 @@ static constexpr const char
                  "REPLACE INTO buckets SELECT x'', objects, 0, content_id_max FROM totals WHERE id = 1;"
                  "DROP TABLE totals;"
                  "PRAGMA user_version = 5;";
+
+// Version 5 did not count changes.
+static constexpr const char *upgrade_5 = "ALTER TABLE buckets ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;"
+                                         "PRAGMA user_version = 6;";
 
 static error refuse(error err, std::string &out_detail, std::string detail)
 {
@@ -117,6 +121,8 @@ error uv_schema_upgrade(sqlite3 *db, int64_t version)
         err = run_as_one(db, upgrade_3);
     if (!err && version <= 4)
         err = run_as_one(db, upgrade_4);
+    if (!err && version <= 5)
+        err = run_as_one(db, upgrade_5);
     return err;
 }
 

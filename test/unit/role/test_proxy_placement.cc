@@ -383,6 +383,59 @@ static void a_directory_that_was_set_back_is_refused(void **state)
     test_eq_enum(error_envelope_read(409, call.answer.body).code, error_code::other_epoch); // then the target serves nothing
 }
 
+// Within one epoch: its index has had more changes than it knows of.
+static void an_older_copy_of_a_directory_is_refused(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    auto with = [&](const char *changes) { return text_format("\"change_count\":%s,", changes) + report(w, second, false); };
+    role_check(role_register(w, second, with("\"12\"")), path, 204, "");
+    const scripted_call &call = role_register(w, second, with("\"11\""));
+    role_check(call, path, 409, "target target-02 has an older state of its data directory (target0200000000): it was restored or copied");
+    test_eq_enum(error_envelope_read(409, call.answer.body).code, error_code::other_epoch);
+    role_check(role_register(w, second, with("\"soon\"")), path, 400, "change_count: expected a whole number");
+    role_check(role_register(w, second, with("\"12\"")), path, 204, "");
+    role_check(role_register(w, second, report(w, second, false)), path, 204, ""); // a former version of the program reports none
+
+    // What former processes of the proxy heard counts as well.
+    role_check(role_register(w, second, with("\"20\"")), path, 204, "");
+    scripted_pass(*w.sim, last_counts_pause_ms);
+    role_stop(w);
+    role_start(w);
+    beat(w, first);
+    role_check(role_register(w, second, with("\"19\"")), path, 409, "has an older state of its data directory");
+    role_wait_silent(w, second);
+    test_has_text(nodes(w), "target target-02 has an older state of its data directory");
+    scripted_listen(second);
+    role_check(role_register(w, second, with("\"21\"")), path, 204, "");
+    test_true(nodes(w).find("older state") == std::string::npos);
+}
+
+// It may have lost what it had deleted.
+static void an_older_copy_of_a_lost_directory_does_not_return(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    scripted_node &first = *w.peers["target-01"], &second = *w.peers["target-02"];
+    auto with = [&](const char *changes) { return text_format("\"change_count\":%s,", changes) + report(w, second, false, 5); };
+    role_check(role_register(w, second, with("\"7\"")), path, 204, "");
+    role_wait_silent(w, second);
+    scripted_pass(*w.sim, target_lost_ms);
+    beat(w, first);
+    change(w, "decommission-node", "target-02", 200, "", ",\"objects\":5");
+    settle(w, {&first});
+    scripted_pass(*w.sim, last_counts_pause_ms);
+    role_stop(w);
+    role_start(w);
+    beat(w, first);
+    scripted_listen(second);
+    role_check(role_register(w, second, with("\"6\"")), path, 409, "has an older state of its data directory");
+    test_false(is_moving(w));
+    role_check(role_register(w, second, with("\"7\"")), path, 200, "");
+    test_true(is_moving(w));
+}
+
 // The proxy begins with epochs; as long as a target runs the former program, the placed targets stay as they are.
 static void a_cluster_is_upgraded_node_by_node(void **state)
 {
@@ -514,6 +567,8 @@ int main()
         cmocka_unit_test_setup_teardown(what_was_stored_of_counts_may_be_damaged, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_disk_is_replaced_or_given_up, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_was_set_back_is_refused, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_older_copy_of_a_directory_is_refused, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_older_copy_of_a_lost_directory_does_not_return, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_cluster_is_upgraded_node_by_node, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(what_is_damaged_is_refused, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_list_while_objects_move_asks_twice, set_up, role_tear_down),

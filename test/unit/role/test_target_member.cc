@@ -27,7 +27,8 @@ static void it_says_what_it_holds(void **state)
     test_eq_text(first.body,
         text_format(
             R"({"id":"target-01","type":"target","url":"http://10.0.0.2:8080","digest":"%llu","flags":"0","disk":"%s",)"
-            R"("cluster":"","document_version":0,"document_term":"0","document_tag":"0","document_digest":"0","object_count":0,"started_ns":"%llu",)"
+            R"("cluster":"","document_version":0,"document_term":"0","document_tag":"0","document_digest":"0","object_count":0,"change_count":"0",)"
+            R"("started_ns":"%llu",)"
             R"("capacity":{"version":"unit","machine":"node1","bytes":0,"disk":{"id":"1","size":100000000,"used":10000000,)"
             R"("free":90000000,"out_of_space":95}}})",
             static_cast<unsigned long long>(placement_digest(role_target_id)), w.t->disk.c_str(),
