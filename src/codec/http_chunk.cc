@@ -150,6 +150,16 @@ static const char *take_framing(http_chunk_decoder &d, char c)
     return nullptr;
 }
 
+uint64_t http_chunk_data_left(const http_chunk_decoder &decoder) { return decoder.state == chunk_state::data ? decoder.left : 0; }
+
+void http_chunk_skip_data(http_chunk_decoder &decoder, uint64_t count)
+{
+    CHECK(count <= http_chunk_data_left(decoder));
+    decoder.left -= count;
+    if (decoder.left == 0)
+        decoder.state = chunk_state::data_cr;
+}
+
 http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, size_t size)
 {
     using S = chunk_state;
@@ -163,9 +173,7 @@ http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, si
                 memmove(bytes + result.decoded, bytes + at, count);
             result.decoded += count;
             at += count;
-            decoder.left -= count;
-            if (decoder.left == 0)
-                decoder.state = S::data_cr;
+            http_chunk_skip_data(decoder, count);
             continue;
         }
         bool in_trailers = decoder.state >= S::trailer_first;

@@ -84,5 +84,9 @@ struct http_chunk_result {
 // Skips extensions (a size line has at most http_chunk_line_size_max bytes). Checks and drops trailers (at most http_trailer_size_max).
 // After `done` it consumes nothing more; after an error it refuses everything.
 http_chunk_result http_chunk_decode(http_chunk_decoder &decoder, char *bytes, size_t size);
+// How many of the next bytes are body and nothing else. 0: they must be decoded.
+uint64_t http_chunk_data_left(const http_chunk_decoder &decoder);
+// So many of them were read without being decoded. Requires: count <= http_chunk_data_left.
+void http_chunk_skip_data(http_chunk_decoder &decoder, uint64_t count);
 
 } // namespace etlnode

@@ -37,8 +37,9 @@ struct source {
 
 // An object of this target. Takes over the hold of `object` (store_peek, store_get). `at_disk` counts the reads that the disk still owes an
 // answer, which may come after source_close: the store must not be closed before. A block that is damaged is found by whoever compares the
-// checksum, or by the socket that it is sent to; with `checked` also here, before any byte of it is given: for ends that do neither.
-enum class source_blocks : uint8_t { as_read, checked };
+// checksum, or by the socket that it is sent to; with `checked` also here, before any byte of it is given: for ends that do neither; with
+// `unchecked` not even at the socket, which spares a reading of the file if the receiver compares the checksum.
+enum class source_blocks : uint8_t { as_read, checked, unchecked };
 source source_stored(
     env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks = source_blocks::as_read);
 // The body of a call's answer. Requires: on_head has come (http/client/call.h); the source owns the call from now on. `patience_ms` is also

@@ -18,6 +18,7 @@ struct stored_source {
     env *e = nullptr;
     store *objects = nullptr;
     const store_object *object = nullptr;
+    disk_file *file = nullptr; // the object's, or a twin of it; null: the content is in memory
     open_count *at_disk = nullptr;
     uint64_t given = 0; // bytes handed on
     std::unique_ptr<char[]> buffer;
@@ -60,6 +61,9 @@ static void on_posted(void *arg)
 
 static void release(stored_source &s)
 {
+    if (s.file != s.object->file)
+        disk_close(*s.e, s.file);
+    s.file = nullptr;
     store_release(*s.objects, s.object);
     s.object = nullptr;
 }
@@ -88,7 +92,7 @@ static void start_read(stored_source &s)
     s.reading = true;
     open_count_begin(*s.at_disk);
     size_t size = static_cast<size_t>(std::min<uint64_t>(put_buffer_size, s.object->row.size - s.given));
-    disk_read(*s.e, s.object->file, s.buffer.get(), size, s.given, on_read, &s);
+    disk_read(*s.e, s.file, s.buffer.get(), size, s.given, on_read, &s);
 }
 
 static void on_checked(void *arg, error err)
@@ -109,10 +113,10 @@ static pull_result read_on(stored_source &s)
 {
     if (s.reading)
         return {pull_state::again, {}, 0, no_error};
-    if (s.blocks == source_blocks::checked && !disk_is_checked(*s.e, s.object->file, s.given)) {
+    if (s.blocks == source_blocks::checked && !disk_is_checked(*s.e, s.file, s.given)) {
         s.reading = true;
         open_count_begin(*s.at_disk);
-        disk_check(*s.e, s.object->file, s.given, on_checked, &s);
+        disk_check(*s.e, s.file, s.given, on_checked, &s);
     } else {
         start_read(s);
     }
@@ -127,14 +131,14 @@ static pull_result pull(void *self, net_relay *, bool takes_file)
     uint64_t left = s.object->row.size - s.given;
     if (left == 0)
         return {pull_state::end, {}, 0, no_error};
-    if (s.object->file == nullptr) {
+    if (s.file == nullptr) {
         s.given += left;
         return {pull_state::bytes, s.object->content, static_cast<size_t>(left), no_error};
     }
     if (takes_file) {
         uint64_t offset = s.given;
         s.given += left;
-        return {pull_state::file, {}, static_cast<size_t>(left), no_error, s.object->file, offset};
+        return {pull_state::file, {}, static_cast<size_t>(left), no_error, s.file, offset};
     }
     if (s.filled == 0)
         return read_on(s);
@@ -178,6 +182,10 @@ source source_stored(env &e, store &objects, const store_object *object, open_co
     s->object = object;
     s->at_disk = &at_disk;
     s->blocks = blocks;
+    if (object->file != nullptr && blocks == source_blocks::unchecked)
+        s->file = disk_twin(e, object->file);
+    if (s->file == nullptr)
+        s->file = object->file;
     const index_row &row = object->row;
     return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close, disk_patience_ms, nullptr};
 }

@@ -48,6 +48,7 @@ struct disk_port {
     void (*guard)(disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg);
     bool (*is_checked)(disk_file *file, uint64_t offset);
     void (*check)(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
+    disk_file *(*twin)(disk_file *file);
 };
 
 // Every call below completes exactly once, after it returned. It cannot be cancelled, so `arg` must outlive the completion.
@@ -101,6 +102,8 @@ inline void disk_guard(env &e, disk_file *file, uint64_t size, std::span<const u
 }
 // Whether the block at `offset` can be sent without reading it first. True for a file without a guard.
 inline bool disk_is_checked(env &e, disk_file *file, uint64_t offset) { return e.disk->is_checked(file, offset); }
+// The same file once more, without a guard: for bytes that their receiver compares with a checksum. Null: no descriptor is left.
+inline disk_file *disk_twin(env &e, disk_file *file) { return e.disk->twin(file); }
 // Verifies the block at `offset`. Completes once: ok, corrupt, or a read error.
 inline void disk_check(env &e, disk_file *file, uint64_t offset, disk_on_done on_done, void *arg)
 {

@@ -18,8 +18,11 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 namespace etlnode {
+
+static constexpr size_t write_behind_size = 8 * mib;
 
 enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list, space };
 
@@ -94,6 +97,14 @@ static void run_read(disk_job &j)
     }
 }
 
+// A large file is on its way to the device before its sync, so that this is short and the device works while the rest comes.
+static void write_behind(const disk_job &j)
+{
+    uint64_t end = (j.offset + j.size) / write_behind_size * write_behind_size;
+    if (end > j.offset && end > 0)
+        (void)sync_file_range(j.fd, static_cast<off_t>(end - write_behind_size), write_behind_size, SYNC_FILE_RANGE_WRITE);
+}
+
 static void run_write(disk_job &j)
 {
     while (j.count < j.size) {
@@ -106,6 +117,7 @@ static void run_write(disk_job &j)
             return;
         }
     }
+    write_behind(j);
 }
 
 static void run_sync_dir(disk_job &j)
@@ -354,6 +366,13 @@ static void disk_space_start(env &e, const std::string &path, disk_on_space on_s
     uv_job_start(uv_world_of(e), j->job);
 }
 
+static disk_file *disk_twin_of(disk_file *file)
+{
+    CHECK(!file->closed);
+    int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+    return fd >= 0 ? new_file(*file->world, fd) : nullptr;
+}
+
 int uv_disk_file_descriptor(const disk_file *file)
 {
     CHECK(!file->closed);
@@ -381,6 +400,7 @@ const disk_port uv_disk_port = {
     .guard = uv_guard_set,
     .is_checked = uv_guard_is_checked,
     .check = uv_guard_check,
+    .twin = disk_twin_of,
 };
 
 } // namespace etlnode

@@ -241,6 +241,31 @@ static void damaged_blocks_are_not_sent(void **)
     disk_close(*world->e, writer);
 }
 
+// Whoever sends a twin leaves the check to the receiver.
+static void a_twin_has_no_guard(void **)
+{
+    static constexpr uint64_t size = 3 * content_block_size + 5;
+    disk_file *writer = make_file(size);
+    std::vector<uint64_t> sums = sums_of(size);
+    sums[1] ^= 1;
+    disk_file *file = open_again();
+    damage_seen damage;
+    disk_guard(*world->e, file, size, sums, on_damage, &damage);
+    disk_file *twin = disk_twin(*world->e, file);
+    test_true(twin != nullptr);
+    test_true(disk_is_checked(*world->e, twin, content_block_size));
+    error err;
+    test_eq(send_guarded(file, 0, size, err), content_block_size);
+    test_eq_enum(err.code, error_code::corrupt);
+    test_eq(send_guarded(twin, 0, size, err), size);
+    test_ok(err);
+    disk_close(*world->e, file); // either may be closed first
+    test_eq(send_guarded(twin, content_block_size, size, err), size - content_block_size);
+    test_eq(damage.offsets.size(), 1u);
+    disk_close(*world->e, twin);
+    disk_close(*world->e, writer);
+}
+
 static void a_look_says_what_it_found(void **)
 {
     static constexpr uint64_t size = 3 * content_block_size + 5;
@@ -368,6 +393,7 @@ int main()
         BOTH(cold_files_are_sent),
 #endif
         BOTH(damaged_blocks_are_not_sent),
+        BOTH(a_twin_has_no_guard),
         ONCE(a_look_says_what_it_found),
 #ifndef CONTRACT_SIMULATED
         BOTH(shorter_files_are_damaged),

@@ -194,6 +194,14 @@ const disk_port memory_disk = {
             t.offset = offset;
             t.on_done = on_done;
         },
+    .twin =
+        [](disk_file *file) {
+            file->world->open_files++;
+            auto *twin = new disk_file;
+            twin->world = file->world;
+            twin->node = file->node;
+            return twin;
+        },
 };
 
 template <memory_op op>

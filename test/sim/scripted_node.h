@@ -99,6 +99,7 @@ struct scripted_row {
     std::string headers = {}; // whole lines
     bool is_held = false;     // no answer until scripted_answer_held
     size_t times = SIZE_MAX;  // how often it may be used
+    size_t begins = SIZE_MAX; // so many bytes of the body; the rest waits for scripted_go_on
 };
 
 struct scripted_node;
@@ -110,6 +111,7 @@ struct scripted_conn {
     std::string out;
     size_t out_at = 0;
     bool is_held = false;
+    std::string rest = {}; // of a body that has begun
 };
 
 struct scripted_node {
@@ -148,7 +150,7 @@ inline void scripted_write(void *arg)
     }
 }
 
-inline void scripted_answer(scripted_conn *c, int status, std::string_view body, std::string_view headers = {})
+inline void scripted_answer(scripted_conn *c, int status, std::string_view body, std::string_view headers = {}, size_t begins = SIZE_MAX)
 {
     c->is_held = false;
     c->request = {};
@@ -159,7 +161,8 @@ inline void scripted_answer(scripted_conn *c, int status, std::string_view body,
         c->out += text_format("Content-Length: %zu\r\n", body.size());
     c->out += headers;
     c->out += "\r\n";
-    c->out += body;
+    c->out += body.substr(0, begins);
+    c->rest = body.substr(std::min(begins, body.size()));
     scripted_write(c);
 }
 
@@ -174,7 +177,7 @@ inline void scripted_request_came(scripted_conn *c)
         row.times--;
         c->is_held = row.is_held;
         if (!row.is_held)
-            scripted_answer(c, row.status, row.body, row.headers);
+            scripted_answer(c, row.status, row.body, row.headers, row.begins);
         return;
     }
     scripted_answer(c, 404, "no row for " + line);
@@ -284,6 +287,15 @@ inline void scripted_answer_held(scripted_node &node, int status, std::string_vi
         return;
     }
     test_fail("%s holds no request", node.id.c_str());
+}
+
+// Sends what is left of every body that has begun.
+inline void scripted_go_on(scripted_node &node)
+{
+    for (scripted_conn *c : node.conns) {
+        c->out += std::exchange(c->rest, {});
+        scripted_write(c);
+    }
 }
 
 // Lets the last segments of every link arrive, then frees the world. Requires: no host is left.

@@ -92,20 +92,33 @@ static io_result take_decoded(exchange &x, char *buffer, size_t size)
     return took(x, count);
 }
 
+// A part of a long chunk goes straight into the caller's buffer.
+static io_result read_chunk(exchange &x, char *buffer, size_t size)
+{
+    io_result got = net_read(*x.e, x.net, buffer, size);
+    if (got.state != io_state::done)
+        return got;
+    http_chunk_skip_data(*x.decoder, got.count);
+    return took(x, got.count);
+}
+
 static io_result read_chunked_body(exchange &x, char *buffer, size_t size)
 {
+    static constexpr size_t worth_no_copy = 16 * kib; // below that, a system call costs more than the copy
     for (;;) {
         if (x.decoded_begin < x.decoded_end)
             return take_decoded(x, buffer, size);
         if (x.framing == body_framing::none)
             return {io_state::end, 0, no_error};
+        size_t direct = static_cast<size_t>(std::min<uint64_t>(size, http_chunk_data_left(*x.decoder)));
+        bool is_direct = x.raw_begin == x.raw_end && direct >= worth_no_copy;
         if (x.raw_begin == x.raw_end) {
-            io_result got = net_read(*x.e, x.net, x.raw.data(), x.raw.size());
+            io_result got = is_direct ? read_chunk(x, buffer, direct) : net_read(*x.e, x.net, x.raw.data(), x.raw.size());
             if (got.state == io_state::end)
                 return body_failed(x, make_error(error_code::end_of_stream, "the chunked request body has no end"));
             if (got.state == io_state::failed)
                 return body_failed(x, got.err);
-            if (got.state != io_state::done)
+            if (got.state != io_state::done || is_direct)
                 return got;
             x.raw_begin = 0;
             x.raw_end = got.count;

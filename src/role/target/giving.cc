@@ -32,6 +32,7 @@ struct rebalance_delivery {
     std::vector<index_row> rows = {}; // without contents
     std::string body = {};
     // A large object.
+    source_blocks blocks = source_blocks::unchecked; // its owner compares the checksum
     source from = {};
     sink to = {};
     pump *bytes = nullptr;
@@ -277,6 +278,8 @@ static void give_small(rebalance &r)
 
 // --- large objects
 
+static void begin_large(rebalance &r, index_row row, const cluster_node &owner, source_blocks blocks);
+
 static void end_large(rebalance_delivery *pointer)
 {
     std::unique_ptr<rebalance_delivery> d(pointer);
@@ -294,6 +297,10 @@ static void note_large_failure(rebalance &r, const rebalance_delivery &d, error 
         note_full(r, d.node);
     else if (err.code == error_code::corrupt)
         note_damaged(r, d.rows.front(), "it is damaged");
+    else if (err.code == error_code::checksum_mismatch && d.blocks == source_blocks::unchecked && rebalance_is_in_force(r))
+        begin_large(r, d.rows.front(), d.node, source_blocks::as_read); // this finds the damaged block, and logs it
+    else if (err.code == error_code::checksum_mismatch)
+        note_damaged(r, d.rows.front(), "its content does not match its checksum");
     else
         rebalance_note_failure(r, text);
 }
@@ -365,7 +372,7 @@ static void on_large(void *arg, error err, const store_object *object)
     options.peer_id = d->node.id;
     d->to = sink_peer(*r.t->e, std::move(options));
     sink_begin(d->to, {.size = row.size, .content_type = row.content_type, .has_checksum = true, .checksum = row.checksum});
-    d->from = source_stored(*r.t->e, *r.t->objects, object, r.t->store_calls);
+    d->from = source_stored(*r.t->e, *r.t->objects, object, r.t->store_calls, d->blocks);
     pump_options moving;
     moving.has_length = true;
     moving.length = row.size;
@@ -374,6 +381,15 @@ static void on_large(void *arg, error err, const store_object *object)
     r.page_bytes += row.size;
     d->bytes = pump_start(*r.t->e, sink_stream(d->to), d->from.from, std::move(moving));
     r.large_going.push_back(d);
+}
+
+static void begin_large(rebalance &r, index_row row, const cluster_node &owner, source_blocks blocks)
+{
+    rebalance_begin_one(r);
+    r.large_open++;
+    auto *d = new rebalance_delivery{.owner = &r, .node = owner, .blocks = blocks};
+    d->rows.push_back(std::move(row));
+    store_get(*r.t->objects, d->rows.front().bucket, d->rows.front().name, on_large, d);
 }
 
 bool rebalance_give_large(rebalance &r)
@@ -385,12 +401,8 @@ bool rebalance_give_large(rebalance &r)
         const cluster_node *owner = target_owner_elsewhere(*r.t, row.bucket, row.name);
         if (owner == nullptr || !rebalance_is_in_force(r) || r.full.contains(owner->id))
             continue;
-        rebalance_begin_one(r);
-        r.large_open++;
         began = true;
-        auto *d = new rebalance_delivery{.owner = &r, .node = *owner};
-        d->rows.push_back(std::move(row));
-        store_get(*r.t->objects, d->rows.front().bucket, d->rows.front().name, on_large, d);
+        begin_large(r, std::move(row), *owner, source_blocks::unchecked);
     }
     return began;
 }

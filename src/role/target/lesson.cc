@@ -77,6 +77,27 @@ uint64_t lesson_version_above(const target &t, const lesson &learnt)
     return std::max({learnt.best.version, learnt.removed_max, document_version_floor(t.document)});
 }
 
+std::string lesson_refusal(const target &t, const std::string &bucket, const std::string &name, const std::string &why)
+{
+    return "t[" + t.id + "]: ais://" + bucket + "/" + name + " cannot be served now: " + why;
+}
+
+std::string lesson_question_target(const target &t, const std::string &bucket, const std::string &name, uint64_t created_ns)
+{
+    return "/v1/node/object/" + url_encode(bucket) + "/" + url_encode_path(name) +
+           text_format("?epoch=%llu&created=%llu", static_cast<unsigned long long>(document_epoch(t.document)),
+               static_cast<unsigned long long>(created_ns));
+}
+
+error lesson_judge_giver(const std::string &giver, int status, std::string &out_why)
+{
+    bool is_damaged = status == 500;
+    out_why = is_damaged
+                  ? "target " + giver + ", which has it, finds it damaged, or cannot read it: store it again under this name, or delete it"
+                  : text_format("target %s, which has it, answered %d", giver.c_str(), status);
+    return make_error(is_damaged ? error_code::corrupt : error_code::unavailable);
+}
+
 // --- the end
 
 static void finish(lesson_work *w)
@@ -92,7 +113,7 @@ static void finish(lesson_work *w)
 static void fail(lesson_work *w, error_code code, std::string text)
 {
     w->result.err = make_error(code);
-    w->result.text = "t[" + w->t->id + "]: ais://" + w->wish.bucket + "/" + w->wish.name + " cannot be served now: " + std::move(text);
+    w->result.text = lesson_refusal(*w->t, w->wish.bucket, w->wish.name, text);
     finish(w);
 }
 
@@ -157,13 +178,10 @@ static void on_pumped(void *arg, error err, uint64_t bytes)
 // The former owner has the row and does not give the content.
 static void fail_copy(lesson_work *w, int status)
 {
-    const std::string giver = w->result.best_at;
+    std::string why;
+    error err = lesson_judge_giver(w->result.best_at, status, why);
     end_copy(*w);
-    if (status == 500)
-        fail(w, error_code::corrupt,
-            "target " + giver + ", which has it, finds it damaged, or cannot read it: store it again under this name, or delete it");
-    else
-        fail(w, error_code::unavailable, text_format("target %s, which has it, answered %d", giver.c_str(), status));
+    fail(w, err.code, why);
 }
 
 static void on_copy_head(void *arg, call &c, const http_head &head)
@@ -207,12 +225,7 @@ static void on_tombstone(void *arg, error err, const index_change &)
         fail(w, err.code, error_text(err));
 }
 
-static std::string question_target(const lesson_work &w)
-{
-    return "/v1/node/object/" + url_encode(w.wish.bucket) + "/" + url_encode_path(w.wish.name) +
-           text_format("?epoch=%llu&created=%llu", static_cast<unsigned long long>(document_epoch(w.t->document)),
-               static_cast<unsigned long long>(w.created_ns));
-}
+static std::string question_target(const lesson_work &w) { return lesson_question_target(*w.t, w.wish.bucket, w.wish.name, w.created_ns); }
 
 static void fetch_copy(lesson_work *w)
 {
@@ -276,7 +289,8 @@ static void on_here(void *arg, error err, std::vector<index_row> rows)
     index_row given;
     given.version = w->wish.given_version;
     given.tag = w->wish.given_tag;
-    if (w->wish.wants_copy && !result.best_at.empty() && moved_row_is_newer(result.best, given))
+    bool is_left_there = !result.best.is_tombstone && result.best.size > w->wish.copy_size_max;
+    if (w->wish.wants_copy && !is_left_there && !result.best_at.empty() && moved_row_is_newer(result.best, given))
         fetch_copy(w);
     else
         finish(w);

@@ -128,17 +128,6 @@ static void on_row(void *arg, error err, std::vector<index_row> rows)
     end_request(r);
 }
 
-struct given_content {
-    store *objects;
-    const store_object *object;
-};
-
-static void release_content(void *arg, error)
-{
-    std::unique_ptr<given_content> given(static_cast<given_content *>(arg));
-    store_release(*given->objects, given->object);
-}
-
 static void on_content(void *arg, error err, const store_object *object)
 {
     auto *r = static_cast<peer_request *>(arg);
@@ -156,13 +145,7 @@ static void on_content(void *arg, error err, const store_object *object)
         end_request(r);
         return;
     }
-    answer a;
-    a.content_type = "application/octet-stream";
-    auto *given = new given_content{t.objects, object};
-    if (object->file != nullptr)
-        exchange_answer_file(x, std::move(a), object->file, 0, object->row.size, release_content, given);
-    else
-        exchange_answer_view(x, std::move(a), object->content, release_content, given);
+    target_give_content(t, x, object);
     end_request(r);
 }
 

@@ -43,6 +43,7 @@ struct lesson_wish {
     std::string without_disk; // not asked
     // Of a copy that the caller has in hand: only a newer one is fetched. Version 0: it has none.
     uint64_t given_version = 0, given_tag = 0;
+    uint64_t copy_size_max = UINT64_MAX; // a larger one stays where it is (lesson.best_at)
 };
 struct lesson {
     error err; // set: nothing is known; `text` says why, for the client
@@ -57,8 +58,19 @@ using lesson_on_learnt = void (*)(void *arg, const lesson &learnt);
 // Requires: this target owns the object. Completes once, later. The row that was found here may change at once, so the caller decides in
 // this very call, or with a lookup of its own.
 void target_learn(target &t, lesson_wish wish, lesson_on_learnt on_learnt, void *arg);
+// Path and query of the question for an object, in the epoch in force.
+std::string lesson_question_target(const target &t, const std::string &bucket, const std::string &name, uint64_t created_ns);
+// Why an object cannot be served while objects move, for the client.
+std::string lesson_refusal(const target &t, const std::string &bucket, const std::string &name, const std::string &why);
+// What the client hears when `giver` has the content and answers so.
+error lesson_judge_giver(const std::string &giver, int status, std::string &out_why);
 // What a new version must exceed.
 uint64_t lesson_version_above(const target &t, const lesson &learnt);
+
+// --- contents of objects that have not moved (unmoved.cc)
+
+// Answers another target with the content, or with the part that its Range asks for. Takes over the hold of `object`.
+void target_give_content(target &t, exchange &x, const store_object *object);
 
 // --- new versions (gate.cc)
 

@@ -75,7 +75,7 @@ static void answer_bytes(const object_request &r, const store_object *object, an
         exchange_answer_view(x, std::move(a), std::string_view(object->content).substr(offset, size), release_object, holder);
 }
 
-static http_range range_of(const object_request &r, const index_row &row)
+http_range object_range_of(const object_request &r, const index_row &row)
 {
     const http_head &head = exchange_head(*r.x);
     if (!http_range_counts(http_head_get(head, "If-Range"), row.etag))
@@ -83,38 +83,51 @@ static http_range range_of(const object_request &r, const index_row &row)
     return http_range_parse(http_head_get(head, "Range"), row.size);
 }
 
-static void answer_object(const object_request &r, const store_object *object)
+void object_answer_bad_range(const object_request &r, uint64_t size)
 {
-    target &t = *r.t;
-    exchange &x = *r.x;
-    const index_row &row = object->row;
-    http_range range = range_of(r, row);
+    std::string headers;
+    http_write_header(headers, "Content-Range", "bytes */" + std::to_string(size));
+    r.t->metrics.get_errors++;
+    exchange_answer_error(*r.x, error_code::bad_range,
+        node_prefix(*r.t) + "range not satisfiable: " + uname_of(r) + " has " + text_bytes(size), 0, std::move(headers));
+}
+
+answer object_answer_head(const object_request &r, const index_row &row, const http_range &range, uint64_t &out_first, uint64_t &out_size)
+{
     answer a;
     a.content_type = "application/octet-stream";
     a.headers.reserve(object_headers_size);
     content_write_guard(a.headers, a.content_type);
-    if (range.kind == http_range_kind::unsatisfiable) {
-        std::string headers;
-        http_write_header(headers, "Content-Range", "bytes */" + std::to_string(row.size));
-        std::string text = node_prefix(t) + "range not satisfiable: " + uname_of(r) + " has " + text_bytes(row.size);
-        store_release(*t.objects, object); // this may free the row
-        t.metrics.get_errors++;
-        exchange_answer_error(x, error_code::bad_range, text, 0, std::move(headers));
-        return;
-    }
-    uint64_t first = 0;
-    uint64_t size = row.size;
+    out_first = 0;
+    out_size = row.size;
     if (range.kind == http_range_kind::part) {
-        first = range.first;
-        size = range.count;
+        out_first = range.first;
+        out_size = range.count;
         a.status = 206;
         http_write_header(a.headers, "Content-Range",
-            text_format("bytes %llu-%llu/%llu", static_cast<unsigned long long>(first), static_cast<unsigned long long>(first + size - 1),
-                static_cast<unsigned long long>(row.size)));
+            text_format("bytes %llu-%llu/%llu", static_cast<unsigned long long>(out_first),
+                static_cast<unsigned long long>(out_first + out_size - 1), static_cast<unsigned long long>(row.size)));
     }
     write_object_headers(a.headers, row, range.kind != http_range_kind::part);
     if (r.for_pod)
         http_write_header_u64(a.headers, "version", row.version); // a transformer of 2020 uses it as the key of its cache
+    return a;
+}
+
+static void answer_object(const object_request &r, const store_object *object)
+{
+    target &t = *r.t;
+    const index_row &row = object->row;
+    http_range range = object_range_of(r, row);
+    if (range.kind == http_range_kind::unsatisfiable) {
+        uint64_t size = row.size;
+        store_release(*t.objects, object); // this may free the row
+        object_answer_bad_range(r, size);
+        return;
+    }
+    uint64_t first = 0;
+    uint64_t size = 0;
+    answer a = object_answer_head(r, row, range, first, size);
     t.metrics.get_count++;
     t.metrics.get_bytes += size;
     answer_bytes(r, object, std::move(a), first, size);
@@ -186,24 +199,20 @@ static bool write_properties(std::string &out, const object_request &r, const in
     return true;
 }
 
-static void answer_head_of(const object_request &r, const store_object *object)
+void object_answer_properties(const object_request &r, const index_row &row)
 {
     answer a;
     a.content_type = "application/octet-stream";
     std::string problem;
-    uint64_t size = object->row.size;
-    uint64_t version = object->row.version;
-    bool known = write_properties(a.headers, r, object->row, problem);
-    store_release(*r.t->objects, object);
-    if (!known) {
+    if (!write_properties(a.headers, r, row, problem)) {
         exchange_answer_error(*r.x, error_code::bad_request, problem);
         return;
     }
     http_write_header(a.headers, "Ais-Present", "true");
     if (r.for_pod)
-        http_write_header_u64(a.headers, "version", version);
+        http_write_header_u64(a.headers, "version", row.version);
     r.t->metrics.head_count++;
-    exchange_answer_head(*r.x, std::move(a), size);
+    exchange_answer_head(*r.x, std::move(a), row.size);
 }
 
 static void on_checked(void *arg, error err, const store_object *object)
@@ -220,12 +229,13 @@ static void on_checked(void *arg, error err, const store_object *object)
 void object_answer_found(const object_request &r, const store_object *object)
 {
     if (exchange_head(*r.x).method == "HEAD") {
-        answer_head_of(r, object);
+        object_answer_properties(r, object->row);
+        store_release(*r.t->objects, object);
         return;
     }
     store &objects = *r.t->objects;
     if (object->file != nullptr) {
-        http_range range = range_of(r, object->row);
+        http_range range = object_range_of(r, object->row);
         uint64_t first = range.kind == http_range_kind::part ? range.first : 0;
         if (range.kind != http_range_kind::unsatisfiable && !store_is_checked(objects, object, first)) {
             open_count_begin(r.t->store_calls);

@@ -36,8 +36,6 @@ static void answer_elsewhere(const object_request &r, const cluster_node &owner)
         target_send_on(*r.t, *r.x, owner);
 }
 
-static void serve_read_moving(object_request &&r);
-
 static void on_object(void *arg, error err, const store_object *object)
 {
     std::unique_ptr<object_request> r(static_cast<object_request *>(arg));
@@ -46,7 +44,7 @@ static void on_object(void *arg, error err, const store_object *object)
     bool is_in_doubt = err.code == error_code::object_not_found && target_must_learn(*r->t, r->bucket, r->name) &&
                        r->epoch != document_epoch(r->t->document);
     if (is_in_doubt) {
-        serve_read_moving(std::move(*r));
+        object_read_moving(std::move(*r));
         return;
     }
     const cluster_node *owner = err.code == error_code::object_not_found ? target_owner_elsewhere(*r->t, r->bucket, r->name) : nullptr;
@@ -76,6 +74,8 @@ static void on_brought(void *arg, const lesson &learnt)
         answer_elsewhere(*r, *owner);
     else if (learnt.err)
         exchange_answer_error(*r->x, learnt.err.code, learnt.text);
+    else if (!learnt.best_at.empty())
+        object_read_unmoved(std::move(*r), learnt);
     else if (learnt.here.version == 0 || learnt.here.is_tombstone)
         object_answer_missing(*r, make_error(error_code::object_not_found));
     else
@@ -83,7 +83,7 @@ static void on_brought(void *arg, const lesson &learnt)
 }
 
 // While objects move, only the owner answers, and only with the newest copy that any target has.
-static void serve_read_moving(object_request &&r)
+void object_read_moving(object_request &&r)
 {
     target &t = *r.t;
     if (const cluster_node *owner = target_owner_elsewhere(t, r.bucket, r.name)) {
@@ -97,14 +97,17 @@ static void serve_read_moving(object_request &&r)
     }
     if (hot != nullptr)
         store_release(*t.objects, hot);
+    // To bring a small content here takes no longer than to pass it through, and the next reader finds it.
+    static constexpr uint64_t brought_size_max = put_buffer_size;
+    uint64_t brought_max = exchange_head(*r.x).method == "HEAD" ? 0 : r.brings_all ? UINT64_MAX : brought_size_max;
     auto *waiting = new object_request(std::move(r));
-    target_bring_here(t, waiting->bucket, waiting->name, on_brought, waiting);
+    target_learn(t, {waiting->bucket, waiting->name, true, {}, 0, 0, brought_max}, on_brought, waiting);
 }
 
 static void serve_read(object_request &&r)
 {
     if (target_must_learn(*r.t, r.bucket, r.name)) {
-        serve_read_moving(std::move(r));
+        object_read_moving(std::move(r));
         return;
     }
     const store_object *hot = store_peek(*r.t->objects, r.bucket, r.name);

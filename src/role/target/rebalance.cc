@@ -25,9 +25,11 @@
 
 namespace etlnode {
 
-static constexpr size_t page_size = 512;         // rows
-static constexpr size_t page_size_yielding = 32; // while clients are served: each page keeps both loops for a moment
+static constexpr size_t page_size_max = 512; // rows
+static constexpr size_t page_size_min =
+    32; // the first one of a pass, and while clients are served: each page keeps both loops for a moment
 static constexpr uint64_t rest_ms = 1'000;
+static constexpr uint64_t rest_factor = 1;          // of the time that a page took, while clients are served
 static constexpr uint64_t full_rest_ms = 5'000;     // a receiver is full
 static constexpr uint64_t damaged_rest_ms = 30'000; // each try reads the damaged objects, and logs them
 static constexpr uint64_t ledger_wait_ms = 20;
@@ -271,7 +273,7 @@ static uint64_t pause_ms(rebalance &r)
     }
     if (r.page_bytes == 0 || !r.is_yielding)
         return 0;
-    return std::clamp<uint64_t>(now_ms - r.page_began_ms, 1, rest_ms);
+    return std::clamp<uint64_t>((now_ms - r.page_began_ms) * rest_factor, 1, rest_ms);
 }
 
 static void page_ended(rebalance &r)
@@ -322,7 +324,7 @@ static void next_page(rebalance &r)
     r.owner_serves_clients = false;
     r.ledger_due = true;
     rebalance_begin_one(r);
-    r.page_size = r.is_yielding ? page_size_yielding : page_size;
+    r.page_size = r.is_yielding ? page_size_min : std::clamp(r.page_size * 2, page_size_min, page_size_max);
     store_page_all(*r.t->objects, r.bucket, "", r.after, r.page_size, on_page, &r);
 }
 
@@ -335,6 +337,7 @@ static void begin_pass(rebalance &r)
     r.is_last_page = false;
     r.saw_any = r.has_failed = r.may_pass = false;
     r.is_yielding = target_serves_clients(*r.t);
+    r.page_size = 0;
     r.row.failed = 0;
     r.row.pass++;
     r.failures.clear();

@@ -57,6 +57,31 @@ static void chunks_are_decoded_at_every_split(void **)
     }
 }
 
+// What is left of a chunk may be read without the decoder, in any parts.
+static void data_may_be_skipped(void **)
+{
+    for (size_t part = 1; part <= 6; part++) {
+        http_chunk_decoder_ptr decoder = http_chunk_decoder_make();
+        test_eq(http_chunk_data_left(*decoder), 0u);
+        char head[] = "7\r\na";
+        http_chunk_result result = http_chunk_decode(*decoder, head, sizeof head - 1);
+        test_eq(result.decoded, 1u);
+        test_eq(http_chunk_data_left(*decoder), 6u);
+        for (size_t left = 6; left > 0; left -= std::min(part, left)) {
+            test_eq(http_chunk_data_left(*decoder), left);
+            http_chunk_skip_data(*decoder, std::min(part, left));
+        }
+        test_eq(http_chunk_data_left(*decoder), 0u);
+        char rest[] = "\r\n1\r\nb\r\n0\r\n\r\n";
+        result = http_chunk_decode(*decoder, rest, sizeof rest - 1);
+        test_ok(result.err);
+        test_true(result.done);
+        test_eq(result.decoded, 1u);
+        test_eq(rest[0], 'b');
+        test_eq(http_chunk_data_left(*decoder), 0u);
+    }
+}
+
 static void every_prefix_is_incomplete(void **)
 {
     bool done, failed;
@@ -193,6 +218,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(chunks_are_decoded_at_every_split),
+        cmocka_unit_test(data_may_be_skipped),
         cmocka_unit_test(every_prefix_is_incomplete),
         cmocka_unit_test(empty_bodies_and_repeated_calls),
         cmocka_unit_test(bad_chunks_are_refused),

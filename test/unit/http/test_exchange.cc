@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "http_world.h"
 
+#include "base/text.h"
 #include "codec/http_write.h"
 #include "http/server/conn_machine.h"
 #include "sm/sm.h"
@@ -78,6 +79,35 @@ static void bodies_of_both_framings_at_every_split(void **state)
         size_t second = c.got.find("fghij");
         if (first == std::string::npos || second == std::string::npos || second < first)
             test_fail("split %zu: %s", split, c.got.c_str());
+        raw_close(c);
+    }
+}
+
+// A long chunk goes past the decoder's buffer; what surrounds it is decoded all the same.
+static void long_chunks_arrive_whole(void **state)
+{
+    http_world &w = *static_cast<http_world *>(*state);
+    w.handler = echo_body;
+    std::string body;
+    std::string framed;
+    for (size_t size : {size_t{3}, size_t{200'000}, size_t{16'384}, size_t{1}, size_t{70'000}}) {
+        std::string chunk(size, static_cast<char>('a' + body.size() % 23));
+        for (size_t i = 0; i < size; i += 97)
+            chunk[i] = static_cast<char>('A' + i % 26);
+        framed += text_format("%zx\r\n", size) + chunk + "\r\n";
+        body += chunk;
+    }
+    for (size_t piece : {size_t{1'000'000}, size_t{9'973}, size_t{65'536}}) {
+        raw_client c;
+        raw_open(w, c);
+        std::string request = "POST /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + framed +
+                              "0\r\n\r\n";
+        for (size_t at = 0; at < request.size(); at += piece) {
+            raw_send(c, std::string_view(request).substr(at, piece));
+            uv_env_poll(*w.e, 1);
+        }
+        test_true(world_until(w, [&] { return c.ended || c.failed; }));
+        test_true(c.got.find(body) != std::string::npos);
         raw_close(c);
     }
 }
@@ -427,6 +457,7 @@ int main()
         cmocka_unit_test_setup_teardown(keep_alive_and_pipelining, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(http_1_0_closes_unless_asked, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bodies_of_both_framings_at_every_split, world_set_up, world_tear_down),
+        cmocka_unit_test_setup_teardown(long_chunks_arrive_whole, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bad_heads_are_refused_and_closed, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(bad_chunk_is_refused, world_set_up, world_tear_down),
         cmocka_unit_test_setup_teardown(retryable_follows_the_status, world_set_up, world_tear_down),

@@ -359,7 +359,7 @@ static void a_damaged_block_is_found_where_it_is_asked_for(void **state)
             if (is_damaged && node.data.size() == content.size())
                 node.data[2 * put_buffer_size + 1] ^= 1;
         }
-        for (source_blocks blocks : {source_blocks::as_read, source_blocks::checked}) {
+        for (source_blocks blocks : {source_blocks::as_read, source_blocks::unchecked, source_blocks::checked}) {
             bool is_found = is_damaged && blocks == source_blocks::checked;
             copying c;
             c.f = &f;

@@ -107,7 +107,7 @@ static void a_full_disk_is_named_as_the_owners(void **state)
     role_world &w = role_of(state);
     std::string small = coming(), large = coming(1);
     moving_script_copy(w, "target-02", moving_item(small, 4, 1, "four"));
-    moving_script_copy(w, "target-02", moving_item(large, 4, 1, std::string(300'000, 'x')));
+    moving_script_copy(w, "target-02", moving_item(large, 4, 1, std::string(200'000, 'x')));
     const char *advice = "target target-01 cannot store this one, which target target-02 has: its disk is full: remove objects";
     role_fail_disk(w, memory_op::index_change, error_code::no_space, "", 1);
     role_check(role_ask(w, moving_object("GET", small)), "in the index", 503, advice);
