@@ -8,10 +8,11 @@ import time
 
 from common import MIB, Bench, Load, Settings, bad, cpu_seconds_fine, proc_status, request, until
 from drive import cpu_around
-from fill import put_all
+from fill import fill, put_all, start
 
 OBJECTS, ROUNDS, RATE = 40_000, 3, 500
 LARGE, LARGE_SIZE = 64, 64 * MIB
+MANY = 1_000_000
 
 
 def cluster_now(b):
@@ -122,4 +123,37 @@ def row_rebalance(table):
     large_objects(table)
 
 
-ROWS = {"rebalance": row_rebalance}
+def objects_at(target, bucket):
+    """How many objects of the bucket a target has."""
+    for line in request("GET", target.url + "/metrics").text.splitlines():
+        if line.startswith(f'etlnode_bucket_objects{{bucket="{bucket}"'):
+            return int(float(line.rsplit(" ", 1)[1]))
+    return 0
+
+
+def row_million(table):
+    """A million objects of 100 bytes on one target; a second one joins. From the moment when objects are to move: until the first has moved, and until all have; memory of both above their rest."""
+    with Bench() as b:
+        b.bucket("many")
+        fill(b, "many", (f"folder/object-{i:07d}" for i in range(MANY)), b"x" * 100, has_content=lambda name: True)
+        start(b)
+        assert objects_at(b.target, "many") == MANY
+        b.reset_high_water()
+        giver_rest = b.rss()
+        b.add_target(2)
+        owner = b.targets[1]
+        owner_rest = proc_status(owner.pid, "VmRSS")
+        until(lambda: cluster_now(b)["moving"], "objects move", limit=60, step=0.001)
+        began = time.monotonic()
+        until(lambda: objects_at(owner, "many") > 0, "the first has moved", limit=60, step=0.005)
+        table.at_most("10^6 objects of 100 B, 1 to 2 targets: until the first has moved", time.monotonic() - began, 1, "s")
+        until(lambda: not cluster_now(b)["moving"], "nothing moves any more", limit=3600, step=0.1)
+        seconds = time.monotonic() - began
+        moved = last_job(b)["done"]
+        assert objects_at(owner, "many") == moved and objects_at(b.target, "many") == MANY - moved
+        table.add("the same: until the end of the job", seconds, "s", note=f"{moved:,} moved, {moved / seconds:,.0f} a second")
+        table.at_most("the same: memory of the giver above its rest", (b.high_water() - giver_rest) / MIB, 16, "MiB", note=f"rest {giver_rest / MIB:.1f} MiB")
+        table.at_most("the same: memory of the owner above its rest", (proc_status(owner.pid, "VmHWM") - owner_rest) / MIB, 16, "MiB", note=f"rest {owner_rest / MIB:.1f} MiB")
+
+
+ROWS = {"rebalance": row_rebalance, "million": row_million}

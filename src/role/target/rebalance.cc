@@ -25,11 +25,13 @@
 
 namespace etlnode {
 
-static constexpr size_t page_size_max = 512; // rows
-static constexpr size_t page_size_min =
-    32; // the first one of a pass, and while clients are served: each page keeps both loops for a moment
+// Rows. Each page keeps both loops for a moment, so a pass begins with small ones, and keeps to them while clients are served.
+static constexpr size_t page_size_min = 32;
+static constexpr size_t page_size_max = 512;
+// How much longer than its work a pass rests while clients are served. It then works for a ninth of the time, so that a client's request
+// rarely meets a machine whose cores are all busy with what moves.
+static constexpr uint64_t rest_factor = 8;
 static constexpr uint64_t rest_ms = 1'000;
-static constexpr uint64_t rest_factor = 1;          // of the time that a page took, while clients are served
 static constexpr uint64_t full_rest_ms = 5'000;     // a receiver is full
 static constexpr uint64_t damaged_rest_ms = 30'000; // each try reads the damaged objects, and logs them
 static constexpr uint64_t ledger_wait_ms = 20;
@@ -262,7 +264,7 @@ static void on_page(void *arg, error err, std::vector<index_row> rows)
     rebalance_end_one(r);
 }
 
-// How long the next page waits: as the operator's rate says; or, while clients are served, as long as the last page took.
+// How long the next page waits: as the operator's rate says; or, while clients are served, several times as long as the last page took.
 static uint64_t pause_ms(rebalance &r)
 {
     target &t = *r.t;

@@ -466,6 +466,37 @@ static void it_keeps_the_rate(void **state)
     test_true(ms < 30'000);
 }
 
+// A pass begins with a small page. While an owner serves clients, the next one is as small, and waits for eight times as long as the last
+// one took.
+static void it_yields_to_the_clients_of_an_owner(void **state)
+{
+    role_world &w = role_of(state);
+    scripted_node &owner = peer_of(w, "target-02");
+    for (size_t i = 0; i < 80; i++)
+        put_here(w, going(i));
+    scripted_pass(*w.sim, 1'000); // no client is left here
+    answer_moves(w, "target-02", "stored");
+    role_script(owner, {.match = move, .is_held = true, .times = 2});
+    moving_join(w, {"target-02"});
+    test_true(until(w, [&] { return scripted_held(owner) == 1; }));
+    test_eq(items_of(scripted_last(owner, move)).size(), 32);
+    scripted_pass(*w.sim, 100);
+    std::string outcomes = R"("stored")";
+    for (size_t i = 1; i < 32; i++)
+        outcomes += R"(,"stored")";
+    scripted_answer_held(owner, 200, "{\"outcomes\":[" + outcomes + "],\"serves_clients\":true}");
+    scripted_pass(*w.sim, 750);
+    test_eq(count(w, "target-02", move), 1);
+    test_true(until(w, [&] { return scripted_held(owner) == 1; }));
+    test_eq(items_of(scripted_last(owner, move)).size(), 32);
+    // Nobody is served any more.
+    scripted_answer_held(owner, 200, "{\"outcomes\":[" + outcomes + "],\"serves_clients\":false}");
+    test_true(await_end(w));
+    test_eq(count(w, "target-02", move), 3);
+    for (size_t i = 0; i < 80; i++)
+        test_false(is_here(w, going(i)));
+}
+
 static void without_a_rate_it_goes_at_once(void **state)
 {
     role_world &w = role_of(state);
@@ -555,6 +586,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_restart_begins_anew, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_shutdown_leaves_what_is_on_its_way, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(it_keeps_the_rate, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(it_yields_to_the_clients_of_an_owner, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(without_a_rate_it_goes_at_once, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(every_placed_target_must_hear_the_end, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(tombstones_are_dropped_when_nothing_moves, set_up, role_tear_down),
