@@ -254,5 +254,6 @@ class Traffic:
                 there[one.bucket].append(one.name)
         for bucket in BUCKETS:
             answer = until(lambda: self.ask("list", "GET", self.cluster.url(f"/v1/buckets/{bucket}"), json.dumps({"action": "list", "value": {}})), "a list", 30)
-            assert [entry["name"] for entry in answer.json["entries"]] == sorted(there[bucket]), bucket
+            listed = [entry["name"] for entry in answer.json["entries"]]
+            assert listed == sorted(there[bucket]), (bucket, sorted(set(listed) ^ set(there[bucket]))[:10])
         assert self.wrong == [], self.wrong[:3]
