@@ -48,15 +48,46 @@ static bool memory_is_index_write(const memory_task &t)
            t.op == memory_op::ledger_remove;
 }
 
+static bool memory_keeps_order(const memory_world &w, const memory_task &a, const memory_task &b)
+{
+    bool is_apart = w.documents_apart && (a.op == memory_op::meta_swap) != (b.op == memory_op::meta_swap);
+    return memory_is_index_write(a) && memory_is_index_write(b) && !is_apart;
+}
+
+using memory_tasks = std::deque<std::unique_ptr<memory_task>>;
+
+// The task itself is held, or an earlier one with which it keeps its order.
+static bool memory_is_held(const memory_world &w, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (w.held.contains(w.todo[i]->op) && memory_keeps_order(w, *w.todo[i], *w.todo[at]))
+            return true;
+    }
+    return w.held.contains(w.todo[at]->op);
+}
+
+static bool memory_can_execute(const memory_world &w)
+{
+    for (size_t i = 0; i < w.todo.size(); i++) {
+        if (!memory_is_held(w, i))
+            return true;
+    }
+    return false;
+}
+
+bool memory_can_step(const memory_world &w) { return !w.done.empty() || memory_can_execute(w); }
+
 // With shuffle, any task may be next, except that the index's writes, and the writes of one file, keep their order.
-static size_t memory_pick(memory_world &w, const std::deque<std::unique_ptr<memory_task>> &tasks)
+static size_t memory_pick(memory_world &w, const memory_tasks &tasks)
 {
     size_t at = w.shuffle ? static_cast<size_t>(rng_below(w.order, tasks.size())) : 0;
     while (!w.shuffle && at < tasks.size() && w.deferred.contains(tasks[at]->op))
         at++;
     at = at < tasks.size() ? at : 0;
+    while (&tasks == &w.todo && !w.held.empty() && memory_is_held(w, at))
+        at = (at + 1) % tasks.size();
     for (size_t i = 0; i < at; i++) {
-        if (memory_is_index_write(*tasks[at]) && memory_is_index_write(*tasks[i]))
+        if (memory_keeps_order(w, *tasks[at], *tasks[i]))
             return i;
     }
     return at;
@@ -68,10 +99,11 @@ bool memory_step(memory_world &w)
         w.steps++;
         return true;
     }
-    if (w.todo.empty() && w.done.empty())
+    bool can_execute = w.held.empty() ? !w.todo.empty() : memory_can_execute(w);
+    if (!can_execute && w.done.empty())
         return false;
     w.steps++;
-    bool execute = w.done.empty() || (!w.todo.empty() && w.shuffle && rng_below(w.order, 2) == 0);
+    bool execute = w.done.empty() || (can_execute && w.shuffle && rng_below(w.order, 2) == 0);
     auto &tasks = execute ? w.todo : w.done;
     size_t at = memory_pick(w, tasks);
     std::unique_ptr<memory_task> task = std::move(tasks[at]);

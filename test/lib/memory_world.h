@@ -203,6 +203,8 @@ struct memory_world {
     rng order;                              // used if shuffle is set
     bool shuffle = false;
     std::set<memory_op> deferred; // without shuffle: executed only when nothing else is left
+    std::set<memory_op> held;     // not executed while they are in here, nor what must come after them
+    bool documents_apart = false; // documents do not keep their order with the index, which port/meta.h does not promise
     size_t open_files = 0;
     disk_space space = {.id = 1, .size = 100'000'000, .used = 10'000'000, .free = 90'000'000}; // what disk_ask_space answers
     index_usage_map usage;                                                                     // what index_bucket_usage returned last
@@ -228,8 +230,10 @@ memory_world *memory_make(const memory_image &image, uint64_t seed = 1);
 // Requires: nothing is left: no open file, no timer, no operation in progress.
 void memory_free(memory_world *w);
 
-// One step: a post, an execution or a completion. False if only timers are left.
+// One step: a post, an execution or a completion. False if only timers are left, or what is held.
 bool memory_step(memory_world &w);
+// Whether a step would do something.
+bool memory_can_step(const memory_world &w);
 void memory_run(memory_world &w);
 // Runs everything, then the timers due within `ms` in order, and whatever they start.
 void memory_advance(memory_world &w, uint64_t ms);

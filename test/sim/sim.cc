@@ -74,6 +74,7 @@ sim_host *sim_host_make(sim_world &w, sim_host_kind kind, const std::string &nam
     host->address = address;
     host->now = image;
     host->shuffle = true;
+    host->documents_apart = w.documents_apart;
     host->order.state = rng_next(w.random);
     host->e.random.state = rng_next(w.random);
     host->e.clock = &virtual_clock_port<host_clock_of>;
@@ -187,7 +188,7 @@ void sim_settle(sim_host *host)
     sim_world &w = *host->sim;
     for (size_t i = 0; virtual_run_post(host->clock); i++)
         CHECK(i < 1'000'000);
-    if (host->disk_event != nullptr || (host->todo.empty() && host->done.empty()))
+    if (host->disk_event != nullptr || (host->todo.empty() && host->done.empty()) || (!host->held.empty() && !memory_can_step(*host)))
         return;
     draw_disk_fault(host);
     if (host->slow_disk_until_us < w.now_us && host->kind <= sim_host_kind::target && sim_chance(w, 20) && sim_hit(w, sim_fault::disk_slow))

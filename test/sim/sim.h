@@ -89,7 +89,8 @@ struct sim_world {
     std::set<sim_event *, sim_event_sooner> events;
     std::vector<sim_host *> hosts; // all of them, including orphans
     std::vector<sim_link *> links;
-    std::map<std::pair<std::string, std::string>, uint64_t> held_pairs; // names of hosts, in order: until when
+    std::map<std::pair<std::string, std::string>, uint64_t> held_pairs;    // names of hosts, in order: until when
+    std::map<std::pair<std::string, std::string>, uint64_t> held_calls[2]; // by caller and called: requests, and answers
     sim_kube *kube = nullptr;
     sim_rows *rows = nullptr; // sim_rows.h
     // Bytes have arrived from the end that connected. Null: nobody listens.
@@ -101,6 +102,7 @@ struct sim_world {
     bool faults_on = false;
     uint64_t hits[sim_fault_count] = {};
     bool is_verbose = false;
+    bool documents_apart = false;      // of the disks of all hosts (memory_world.h)
     std::vector<std::string> failures; // found by the audit
 };
 
@@ -157,6 +159,10 @@ size_t sim_net_open_conns(const sim_host &host);
 
 // Both directions between two hosts are held back until that time, also on connections that are made meanwhile.
 void sim_net_hold_pair(sim_world &w, const std::string &a, const std::string &b, uint64_t until_us);
+
+// On connections that `caller` makes, and has made, to `called`: requests, or their answers, are held back until that time.
+enum class sim_call_half : uint8_t { request, answer };
+void sim_net_hold_calls(sim_world &w, const std::string &caller, const std::string &called, sim_call_half half, uint64_t until_us);
 
 // Ends all faults of links: links that have one are reset.
 void sim_net_break(sim_world &w);

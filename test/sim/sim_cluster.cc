@@ -2,7 +2,10 @@
 // test/sim/sim_cluster.cc: the daemon's own objects on simulated hosts.
 #include "sim_cluster.h"
 
+#include <algorithm>
+
 #include "base/text.h"
+#include "control/placement_epochs.h"
 #include "role/proxy/proxy.h"
 #include "role/target/target.h"
 #include "sim_rows.h"
@@ -285,6 +288,14 @@ sim_node *sim_cluster_find(const sim_cluster &c, const std::string &id)
             return node;
     }
     return nullptr;
+}
+
+bool sim_cluster_is_given_up(const sim_cluster &c, const sim_node &node)
+{
+    const cluster_document *document = sim_cluster_document(c);
+    const target *t = node.host != nullptr ? node.host->as_target : nullptr;
+    std::vector<placed_disk> lost = document != nullptr && t != nullptr ? document_lost_disks(*document) : std::vector<placed_disk>{};
+    return std::any_of(lost.begin(), lost.end(), [t](const placed_disk &one) { return one.disk == t->disk; });
 }
 
 const cluster_document *sim_cluster_document(const sim_cluster &c)

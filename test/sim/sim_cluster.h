@@ -14,11 +14,13 @@ struct sim_node {
     bool is_target = false;
     std::string name;
     node_options options;
-    sim_host *host = nullptr; // null: down
-    memory_image image;       // of its disk, while the node is down
-    std::string id;           // of the node, from its first start on
-    uint64_t adopted_max = 0; // the latest epoch of placement in which it answered
-    bool is_lost = false;     // it is being taken out with what it holds, or was, and is not back
+    sim_host *host = nullptr;                 // null: down
+    memory_image image;                       // of its disk, while the node is down
+    std::string id;                           // of the node, from its first start on
+    uint64_t adopted_max = 0;                 // the latest epoch of placement in which it answered
+    std::pair<uint64_t, uint64_t> stored_max; // of its document: term and version
+    bool is_set_back = false;                 // its disk is an old copy: what is known of it may go back
+    bool is_lost = false;                     // it is being taken out with what it holds, or was, and is not back
     sim_event *restart = nullptr;
     bool is_leaving = false; // it received SIGTERM
     uint64_t leave_by_us = 0;
@@ -52,6 +54,8 @@ std::string sim_node_id(const sim_node &node);
 const memory_image &sim_node_disk(const sim_node &node);
 // Null: no node has this id.
 sim_node *sim_cluster_find(const sim_cluster &c, const std::string &id);
+// The proxy has given up what the target's disk holds, and it is not back.
+bool sim_cluster_is_given_up(const sim_cluster &c, const sim_node &node);
 // The proxy's document; null while it is down.
 const cluster_document *sim_cluster_document(const sim_cluster &c);
 

@@ -216,6 +216,9 @@ void sim_judge(client_op *op, const sim_message &m)
     int status = m.status();
     std::string text = text_format("status %d %s", status, m.body.substr(0, 300).c_str());
     l.answered++;
+    if (status == 200 && op->at != nullptr && op->write != 0 && sim_cluster_is_given_up(*l.cluster, *op->at))
+        sim_fail(w, "%s %s was acknowledged by %s, which was given up before", op->method.c_str(), uname(*op->object).c_str(),
+            op->at->name.c_str());
     switch (op->what) {
     case client_op::kind::put:
         sim_want(op, status == 200, text);

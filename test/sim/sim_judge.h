@@ -37,6 +37,7 @@ struct client_op {
     size_t write = 0;                                      // index in object->writes; 0: none
     std::vector<std::pair<sim_object *, size_t>> removals; // of a bucket that is being destroyed
     sim_etl *etl = nullptr;
+    const sim_node *at = nullptr; // the target that was asked at once, and did not redirect
     std::string method, path, query, headers, body;
     uint64_t start_us = 0;
     unsigned hops = 0;

@@ -181,9 +181,20 @@ void sim_net_power_back(sim_world &w, const std::string &name)
     }
 }
 
+void sim_net_hold_calls(sim_world &w, const std::string &caller, const std::string &called, sim_call_half half, uint64_t until_us)
+{
+    w.held_calls[static_cast<size_t>(half)][{caller, called}] = until_us;
+    for (sim_link *link : w.links) {
+        if (link->from == caller && link->to == called)
+            link->ways[static_cast<size_t>(half)].held_until_us = until_us;
+    }
+}
+
 void sim_net_break(sim_world &w)
 {
     w.held_pairs.clear();
+    for (auto &held : w.held_calls)
+        held.clear();
     for (sim_link *link : w.links) {
         bool is_troubled = link->is_silent;
         for (sim_way &way : link->ways) {

@@ -74,6 +74,7 @@ static void on_answer(void *arg, sim_call &call)
     bool is_redirect = is_redirect_status(m.status()) && op->hops < 6 && sim_url_split(location, address, port, rest);
     if (is_redirect) {
         op->hops++;
+        op->at = nullptr;
         bool was_at_pod = op->ends_at_pod;
         op->ends_at_pod = was_at_pod || !address.starts_with(node_network);
         bool is_by_node_port = address.starts_with(sim_machine_network);
@@ -166,11 +167,13 @@ static void op_begin(client_op *op, bool is_redirected)
     // A target that is silent when a bucket is destroyed shows it until it hears of that; so only objects of the other bucket.
     bool may_guess = is_redirected && l.moves && !l.is_calm && op->object != nullptr && op->path.starts_with("/v1/objects/b/");
     size_t guess = l.guess;
-    if (guess == 0 && may_guess && rng_below(l.move_random, 6) == 0)
+    if (guess == 0 && may_guess && l.guesses && rng_below(l.move_random, 6) == 0)
         guess = static_cast<size_t>(1 + rng_below(l.move_random, l.cluster->nodes.size() - 1));
     bool is_write = op->what == client_op::kind::put || op->what == client_op::kind::remove;
     // One that was given up may show old data until it hears of that. But it acknowledges nothing.
     if (guess > 0 && may_guess && (is_write || !l.cluster->nodes[guess]->is_lost))
+        op->at = l.cluster->nodes[guess];
+    if (op->at != nullptr)
         op_send(op, node_network + std::to_string(guess + 1), node_port,
             op->path + op->query + (op->query.empty() ? "?" : "&") + "pid=guess&utm=1", true);
     else
@@ -201,10 +204,7 @@ void sim_load_put(sim_load &l, sim_object &o)
 {
     client_op *op = op_make(l, client_op::kind::put, "PUT", object_path(o));
     op->object = &o;
-    sim_write write;
-    write.id = l.next_write++;
-    write.start_us = l.world->now_us;
-    write.size = draw_size(*l.world);
+    sim_write write{.id = l.next_write++, .start_us = l.world->now_us, .size = draw_size(*l.world)};
     op->body = sim_content(write);
     if (!l.is_calm && sim_hit(*l.world, sim_fault::client_wrong_checksum)) {
         op->headers = "Ais-Checksum-Type: xxhash2\r\nAis-Checksum-Value: 00000000deadbeef\r\n";
@@ -220,16 +220,12 @@ void sim_load_put(sim_load &l, sim_object &o)
     op_begin(op, true);
 }
 
-static void remove_object(sim_load &l, sim_object &o)
+void sim_load_remove(sim_load &l, sim_object &o)
 {
     client_op *op = op_make(l, client_op::kind::remove, "DELETE", object_path(o));
     op->object = &o;
-    sim_write write;
-    write.id = l.next_write++;
-    write.start_us = l.world->now_us;
-    write.is_absent = true;
     op->write = o.writes.size();
-    o.writes.push_back(write);
+    o.writes.push_back({.id = l.next_write++, .start_us = l.world->now_us, .is_absent = true});
     op_begin(op, true);
 }
 
@@ -245,6 +241,8 @@ static void read_object(sim_load &l, sim_object &o, client_op::kind what)
     }
     op_begin(op, true);
 }
+
+void sim_load_read(sim_load &l, sim_object &o) { read_object(l, o, client_op::kind::read); }
 
 static void read_transformed(sim_load &l, sim_object &o, sim_etl &etl)
 {
@@ -281,7 +279,7 @@ static void copy_object(sim_load &l, sim_etl *etl)
     op_begin(op, true);
 }
 
-static void list_bucket(sim_load &l, const std::string &bucket)
+void sim_load_list(sim_load &l, const std::string &bucket)
 {
     client_op *op = op_make(l, client_op::kind::list, "GET", "/v1/buckets/" + bucket);
     op->body = R"({"action":"list","name":"","value":{}})";
@@ -476,7 +474,7 @@ void sim_load_act(sim_load &l)
     if (is(profile.put))
         sim_load_put(l, o);
     else if (is(profile.remove))
-        remove_object(l, o);
+        sim_load_remove(l, o);
     else if (is(profile.read))
         read_object(l, o, client_op::kind::read);
     else if (is(profile.head))
@@ -487,7 +485,7 @@ void sim_load_act(sim_load &l)
         etl != nullptr ? read_transformed(l, o, *etl) : sim_load_put(l, o);
     else if (is(profile.list))
         l.moves &&rng_below(l.move_random, 2) == 0 ? sim_load_list_page(l, o.bucket, "", 1 + rng_below(l.move_random, 8))
-                                                   : list_bucket(l, o.bucket);
+                                                   : sim_load_list(l, o.bucket);
     else if (is(profile.etls))
         list_etls(l);
     else if (is(profile.init))
@@ -517,7 +515,7 @@ void sim_load_write_at(sim_load &l, size_t node)
 {
     sim_object &o = *l.objects[static_cast<size_t>(rng_below(l.move_random, l.objects.size()))];
     l.guess = node;
-    rng_below(l.move_random, 4) == 0 ? remove_object(l, o) : sim_load_put(l, o);
+    rng_below(l.move_random, 4) == 0 ? sim_load_remove(l, o) : sim_load_put(l, o);
     l.guess = 0;
 }
 
@@ -528,13 +526,13 @@ void sim_load_touch(sim_load &l)
     if (at < 25)
         sim_load_put(l, o);
     else if (at < 40)
-        remove_object(l, o);
+        sim_load_remove(l, o);
     else if (at < 65)
         read_object(l, o, client_op::kind::read);
     else if (at < 70)
         read_object(l, o, client_op::kind::head);
     else if (at < 85)
-        list_bucket(l, o.bucket);
+        sim_load_list(l, o.bucket);
     else if (at < 97)
         sim_load_list_page(l, o.bucket, "", static_cast<size_t>(1 + rng_below(l.move_random, 8)));
     else
@@ -560,7 +558,7 @@ void sim_load_verify(sim_load &l)
                 copy_object(l, etl);
         }
     }
-    list_bucket(l, "b");
+    sim_load_list(l, "b");
     if (l.moves)
         sim_load_list_page(l, "b", "", 5);
     list_etls(l);

@@ -43,6 +43,7 @@ struct sim_load {
     rng copy_random;
     bool moves = false; // targets come and go: clients also go to any target at once, and lists have pages
     rng move_random;
+    bool guesses = true;            // the former: now and then, unasked
     size_t guess = 0;               // the target that is asked at once, by its place among the nodes; 0: as drawn
     uint64_t refused_when_calm = 0; // answers of this round that were not the expected ones
     std::string refusal;            // one of them
@@ -62,6 +63,9 @@ void sim_load_list_page(sim_load &l, const std::string &bucket, const std::strin
 // Asks the proxy for a change of the members: the body of PUT /v1/cluster.
 void sim_load_member(sim_load &l, const std::string &body, void (*on_answer)(void *arg, int status), void *arg);
 void sim_load_put(sim_load &l, sim_object &o);
+void sim_load_remove(sim_load &l, sim_object &o);
+void sim_load_read(sim_load &l, sim_object &o);
+void sim_load_list(sim_load &l, const std::string &bucket);
 // Plain requests for any object, as `move_random` draws them: what moving may spoil.
 void sim_load_touch(sim_load &l);
 // A write that a client with an old map sends to this target.

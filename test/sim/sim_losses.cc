@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // test/sim/sim_losses.cc: one loss after its steps: silence, the request to give the target up, its return or the end of its old disk.
 //
-// Normal   what only the lost disk has may be missing from the request on, or be older, until the disk is back and nothing moves. What was
+// Normal   what only the lost disk has may be missing from the request on, or be older, until all targets know that it is back. What was
 //          written since then must be there all the time.
 #include "sim_losses.h"
 
@@ -113,6 +113,16 @@ static bool is_quiet(const sim_losses &s)
     return document != nullptr && !placement_is_moving(document->placement) && sim_cluster_is_up(*s.cluster);
 }
 
+// Every target is in the epoch of the proxy's document, and asks whom that one says.
+static bool is_known_everywhere(const sim_losses &s)
+{
+    const cluster_document *document = sim_cluster_document(*s.cluster);
+    return document != nullptr && std::all_of(s.cluster->nodes.begin(), s.cluster->nodes.end(), [&](const sim_node *node) {
+        bool is_up = node->host != nullptr && node->host->is_started && !node->host->has_failed;
+        return !node->is_target || (is_up && node->host->as_target->placement.adopted == document_epoch(*document));
+    });
+}
+
 static void look_at_lost(sim_loss &loss)
 {
     sim_losses &s = *loss.owner;
@@ -143,6 +153,10 @@ static void on_look(void *arg)
             look_at_lost(loss);
         break;
     case loss_step::returning:
+        if (is_back && !is_lost(s, loss.disk) && is_known_everywhere(s)) {
+            unmark(loss);
+            loss.node->is_lost = false;
+        }
         if (is_back && is_quiet(s) && !is_lost(s, loss.disk)) {
             unmark(loss);
             loss.node->is_lost = false;
@@ -199,6 +213,7 @@ void sim_losses_begin(sim_losses &s, sim_node &node, sim_loss_kind kind)
         node.image = memory_empty();
         node.options.id = node.id;
         node.adopted_max = 0;
+        node.stored_max = {};
         sim_node_start(node);
     }
     (void)sim_after(*s.cluster->world, nullptr, look_us, on_look, loss);

@@ -3,6 +3,8 @@
 //
 //   etlnode-sim --seeds FIRST..LAST [--pinned FILE] [--jobs N] [--twice N] [--explained FILE]    TAP on stdout
 //   etlnode-sim --seed N [--verbose]                                           one run, with its trace when it fails
+//   etlnode-sim --scenarios N                                                  each directed scenario N times: TAP
+//   etlnode-sim --scenario NAME --seed N [--verbose]                           one of these runs
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -18,6 +20,7 @@
 #include "base/text.h"
 #include "role/shared/role_machines.h"
 #include "sim_run.h"
+#include "sim_scenario.h"
 #include "sm/sm.h"
 
 namespace etlnode {
@@ -32,6 +35,8 @@ struct sim_options {
     bool is_single = false;
     bool is_verbose = false;
     std::string explained; // file of rows that may stay untaken
+    std::string scenario;
+    uint64_t scenario_runs = 0;
 };
 
 // What a worker reports when it ends, one line for each item.
@@ -327,6 +332,10 @@ static bool parse(int argc, char **argv, sim_options &out)
         } else if (word == "--pinned") {
             if (!read_pinned(value, out.pinned))
                 return false;
+        } else if (word == "--scenarios") {
+            out.scenario_runs = std::strtoull(value.c_str(), nullptr, 10);
+        } else if (word == "--scenario") {
+            out.scenario = value;
         } else if (word == "--explained") {
             out.explained = value;
         } else {
@@ -336,9 +345,68 @@ static bool parse(int argc, char **argv, sim_options &out)
     return out.first > 0 && out.first <= out.last;
 }
 
+// --- directed scenarios
+
+static std::vector<sim_scenario> scenarios_all()
+{
+    std::vector<sim_scenario> all(sim_moving_scenarios.begin(), sim_moving_scenarios.end());
+    all.insert(all.end(), sim_lost_scenarios.begin(), sim_lost_scenarios.end());
+    all.insert(all.end(), sim_back_scenarios.begin(), sim_back_scenarios.end());
+    return all;
+}
+
+// In a process of its own, because a failed run cannot be freed in order.
+static bool run_scenario(const sim_scenario &scenario, uint64_t runs)
+{
+    std::fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0)
+        std::exit(3);
+    if (pid == 0) {
+        for (uint64_t number = 1; number <= runs; number++) {
+            sim_result result = sim_run_scenario(scenario, number, false);
+            for (const std::string &failure : result.failures)
+                std::printf("# run %" PRIu64 ": %s\n", number, failure.c_str());
+            std::fflush(stdout);
+            if (!result.failures.empty())
+                _exit(1);
+        }
+        std::exit(0);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    if (WIFSIGNALED(status))
+        std::printf("# the process ended with signal %d: see stderr\n", WTERMSIG(status));
+    return status == 0;
+}
+
+static int run_scenarios(uint64_t runs)
+{
+    std::vector<sim_scenario> all = scenarios_all();
+    std::printf("1..%zu\n", all.size());
+    bool ok = true;
+    for (size_t i = 0; i < all.size(); i++) {
+        bool holds = run_scenario(all[i], runs);
+        ok = ok && holds;
+        std::printf("%s %zu %s, %" PRIu64 " times\n", holds ? "ok" : "not ok", i + 1, all[i].name, runs);
+    }
+    return ok ? 0 : 1;
+}
+
+static sim_result run_named(const sim_options &options)
+{
+    for (const sim_scenario &scenario : scenarios_all()) {
+        if (options.scenario == scenario.name)
+            return sim_run_scenario(scenario, options.first, options.is_verbose);
+    }
+    sim_result none;
+    none.failures.push_back("there is no scenario \"" + options.scenario + "\"");
+    return none;
+}
+
 static int run_single(const sim_options &options)
 {
-    sim_result result = sim_run(options.first, options.is_verbose);
+    sim_result result = options.scenario.empty() ? sim_run(options.first, options.is_verbose) : run_named(options);
     std::printf("seed %" PRIu64 ": trace %016" PRIx64 ", %" PRIu64 " steps, %" PRIu64 " ms of virtual time, %" PRIu64 " requests, %" PRIu64
                 " answered, %" PRIu64 " whole transformed answers\n",
         result.seed, result.trace_hash, result.steps, result.virtual_ms, result.requests, result.answers, result.transformed);
@@ -363,6 +431,8 @@ static int run_main(int argc, char **argv)
     sm_set_strict(true);
     check_set_dump(sm_trace_dump);
     log_set_level(options.is_verbose ? log_level::info : log_level::error);
+    if (options.scenario_runs > 0)
+        return run_scenarios(options.scenario_runs);
     return options.is_single ? run_single(options) : report(options, run_all(options));
 }
 

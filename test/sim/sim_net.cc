@@ -141,6 +141,10 @@ static void on_connect_event(void *arg)
             draw_link_faults(link);
             if (auto held = w.held_pairs.find(std::minmax(link->from, link->to)); held != w.held_pairs.end())
                 link->ways[0].held_until_us = link->ways[1].held_until_us = held->second;
+            for (size_t i = 0; i < 2; i++) {
+                if (auto held = w.held_calls[i].find({link->from, link->to}); held != w.held_calls[i].end())
+                    link->ways[i].held_until_us = std::max(link->ways[i].held_until_us, held->second);
+            }
             l->backlog.push_back(accepted);
             if (l->event == nullptr && !l->paused)
                 l->event = sim_after(w, l->host, sim_latency(w), on_accept_event, l);

@@ -166,9 +166,14 @@ void sim_rows_look(sim_cluster &c)
     sim_world &w = *c.world;
     for (sim_node *node : c.nodes) {
         const target *t = node->host != nullptr ? node->host->as_target : nullptr;
-        if (t == nullptr || !node->host->is_started || node->host->has_failed || t->document.version == 0 ||
+        if (t == nullptr || !node->host->is_started || node->host->has_failed || t->document.version == 0 || node->is_set_back ||
             !target_misfit_text(*t).empty())
             continue;
+        std::pair<uint64_t, uint64_t> stored{t->stored.term, t->stored.version};
+        if (stored < node->stored_max)
+            sim_fail(w, "%s is back at version %llu of the document, it had %llu before", node->name.c_str(), number(stored.second),
+                number(node->stored_max.second));
+        node->stored_max = stored;
         if (t->placement.adopted < node->adopted_max)
             sim_fail(w, "%s is back in epoch %llu, it was in %llu before", node->name.c_str(), number(t->placement.adopted),
                 number(node->adopted_max));
@@ -177,6 +182,10 @@ void sim_rows_look(sim_cluster &c)
     const cluster_document *document = sim_cluster_document(c);
     if (document == nullptr || w.rows == nullptr)
         return;
+    sim_node &proxy = *c.nodes[0];
+    if (proxy.is_set_back && document->placement.epoch < w.rows->epoch_max)
+        return; // until it has heard its targets
+    proxy.is_set_back = false;
     if (document->placement.epoch < w.rows->epoch_max)
         sim_fail(w, "the proxy is back in epoch %llu, it was in %llu before", number(document->placement.epoch), number(w.rows->epoch_max));
     w.rows->epoch_max = std::max(w.rows->epoch_max, document->placement.epoch);
@@ -197,6 +206,15 @@ void sim_rows_audit(sim_cluster &c)
             epoch.targets.begin(), epoch.targets.end(), [](const placed_disk &one) { return one.standing == placed_standing::lost; });
         if (!is_of_lost)
             sim_fail(w, "epoch %llu is still a former one", number(epoch.number));
+    }
+    const document_identity *first = nullptr; // all have one and the same document
+    for (const sim_node *node : c.nodes) {
+        if (!node->is_target || node->host == nullptr)
+            continue;
+        const document_identity &stored = node->host->as_target->stored;
+        if (stored.version != document->version || (first != nullptr && stored != *first))
+            sim_fail(w, "%s has another document than the proxy", node->name.c_str());
+        first = &stored;
     }
     bool has_lost = !document_lost_disks(*document).empty();
     for (const sim_node *node : c.nodes) {

@@ -14,6 +14,7 @@
 #include "sim_load.h"
 #include "sim_moves.h"
 #include "sim_rows.h"
+#include "sim_scenario.h"
 #include "store/content_path.h"
 #include "store/store_internal.h"
 #include "transfer/transfer.h"
@@ -32,7 +33,9 @@ struct sim_scene {
     sim_cluster *cluster = nullptr;
     sim_load *load = nullptr;
     sim_rows *rows = nullptr;
-    sim_moves *moves = nullptr; // null: the members stay
+    sim_moves *moves = nullptr;   // null: the members stay
+    sim_losses *losses = nullptr; // of a scenario
+    rng loss_random;
     uint64_t faults_until_us = 0;
 };
 
@@ -147,6 +150,14 @@ static void audit_disk(sim_scene &s, sim_node &node, std::set<std::pair<std::str
     if (!image.garbage.empty() || !image.pending_moves.empty())
         sim_fail(w, "S7: %s: %zu contents are garbage and %zu are not in their place, long after the last change", node.name.c_str(),
             image.garbage.size(), image.pending_moves.size());
+}
+
+static void audit(sim_scene &s)
+{
+    sim_rows_audit(*s.cluster);
+    std::set<std::pair<std::string, std::string>> seen;
+    for (size_t i = 1; i < s.cluster->nodes.size(); i++)
+        audit_disk(s, *s.cluster->nodes[i], seen);
 }
 
 static void audit_pods(sim_scene &s)
@@ -385,6 +396,8 @@ static void end(sim_scene &s)
     sim_rows_free(s.rows);
     if (s.moves != nullptr)
         sim_moves_free(s.moves);
+    if (s.losses != nullptr)
+        sim_losses_free(s.losses);
     sim_load_free(s.load);
     sim_kube_free(w.kube);
     sim_cluster_free(s.cluster);
@@ -408,6 +421,72 @@ static sim_result result_of(const sim_scene &s)
     return result;
 }
 
+// --- a scenario instead of faults
+
+static bool has_settled(const sim_stage &s)
+{
+    const cluster_document *document = sim_cluster_document(*s.cluster);
+    return document != nullptr && !placement_is_moving(document->placement) && sim_cluster_is_up(*s.cluster) && s.load->in_flight == 0 &&
+           sim_losses_are_over(*s.losses);
+}
+
+static void release_disks(sim_scene &s)
+{
+    for (sim_host *host : s.w->hosts) {
+        host->held.clear();
+        sim_settle(host);
+    }
+}
+
+static void play(sim_scene &s, const sim_scenario &scenario)
+{
+    sim_stage stage{s.w, s.cluster, s.load, nullptr};
+    s.loss_random.state = s.w->seed + 1;
+    s.load->guesses = false;
+    stage.losses = s.losses = sim_losses_make(*s.cluster, *s.load, s.loss_random);
+    for (sim_object *o : s.load->objects)
+        sim_load_put(*s.load, *o);
+    (void)settle_load(s, 30 * second);
+    s.w->faults_on = true; // of which none is enabled
+    scenario.play(stage);
+    s.w->faults_on = false;
+    release_disks(s);
+    heal(s);
+    await_liveness(s);
+    for (uint64_t until = s.w->now_us + liveness_us; s.w->now_us < until && !has_settled(stage);)
+        pass(s, s.w->now_us + second);
+    if (!has_settled(stage))
+        sim_fail(*s.w, "objects still move %llu s after everything was healed", static_cast<unsigned long long>(liveness_us / second));
+    await_liveness(s);
+}
+
+sim_result sim_run_scenario(const sim_scenario &scenario, uint64_t number, bool is_verbose)
+{
+    sim_scene s;
+    s.w = sim_make(number * 128 + 16); // sim_moves_in
+    s.w->is_verbose = is_verbose;
+    s.w->documents_apart = true;
+    s.w->kube = sim_kube_make(*s.w);
+    s.cluster = sim_cluster_make(*s.w, scenario.targets);
+    s.load = sim_load_make(*s.w, *s.cluster);
+    s.rows = sim_rows_make(*s.cluster);
+    if (start(s)) {
+        play(s, scenario);
+        if (s.w->failures.empty()) {
+            pass(s, s.w->now_us + quiet_us);
+            audit(s);
+            audit_slots(s);
+        }
+    }
+    sim_result result = result_of(s);
+    if (result.failures.empty()) {
+        end(s);
+        if (s.w != nullptr)
+            result.failures = s.w->failures;
+    }
+    return result;
+}
+
 sim_result sim_run(uint64_t seed, bool is_verbose)
 {
     sim_scene s;
@@ -426,10 +505,7 @@ sim_result sim_run(uint64_t seed, bool is_verbose)
             await_liveness(s);
         if (s.w->failures.empty()) {
             pass(s, s.w->now_us + quiet_us);
-            sim_rows_audit(*s.cluster);
-            std::set<std::pair<std::string, std::string>> seen;
-            for (size_t i = 1; i < s.cluster->nodes.size(); i++)
-                audit_disk(s, *s.cluster->nodes[i], seen);
+            audit(s);
             audit_pods(s);
             audit_slots(s);
             scrub(s);
