@@ -30,12 +30,18 @@ static void refuse(proxy &p, exchange &x, const char *retry_after, const std::st
     exchange_answer_error(x, code, text, 0, headers);
 }
 
-// Whether the target's document contains the bucket; otherwise the request has been answered.
+// Whether the target's document contains the bucket and the target itself; otherwise the request has been answered. One that was lost and
+// is back would serve what it held then.
 static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const std::string &bucket)
 {
+    const proxy_target &target = p.targets.find(node.id)->second;
+    if (target.copy.held_version < target.member_version) {
+        refuse(p, x, "1", "target " + node.id + " has not heard yet that it is back in the cluster");
+        return false;
+    }
     auto made = p.bucket_versions.find(bucket);
     uint64_t needed = made != p.bucket_versions.end() ? made->second : p.loaded_version;
-    if (p.targets.find(node.id)->second.copy.held_version >= needed)
+    if (target.copy.held_version >= needed)
         return true;
     refuse(p, x, "1", "target " + node.id + " does not know this bucket yet");
     return false;

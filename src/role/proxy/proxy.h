@@ -42,6 +42,7 @@ struct proxy_target {
     std::string id;
     presence here;               // whether it can be heard
     publisher copy;              // which document it holds
+    uint64_t member_version = 0; // of the document that made it a member anew; 0: it was one when this process began
     call *push = nullptr;        // PUT /v1/node/document in progress
     uint64_t object_count = 0;   // as last reported
     bool is_count_known = false; // it has reported one

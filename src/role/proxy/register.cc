@@ -86,6 +86,7 @@ static error apply_new_member(registration_request &r, cluster_document &next)
     cluster_node &node = document_put_node(next, r.node);
     placement_refusal refused;
     if (is_lost_disk(next, node)) {
+        proxy_target_of(*r.p, r.node.id).member_version = next.version + 1; // until it holds that, it would serve what is older
         refused = placement_return(next, r.node.id);
     } else if (next.buckets.empty()) {
         std::string ids[] = {r.node.id};
