@@ -5,19 +5,20 @@
 // Knows    base.                     Known by  http, control, transfer, role.
 #include "codec/url.h"
 
-#include <algorithm>
-
 #include "base/text.h"
 
 namespace etlnode {
 
 static bool decode(std::string_view text, bool plus_is_space, std::string &out_text)
 {
-    auto is_plain = [plus_is_space](char c) { return c != '%' && c != '\0' && !(c == '+' && plus_is_space); };
-    size_t begin = static_cast<size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin()); // mostly everything is plain
-    std::string out(text.substr(0, begin));
+    auto has = [text](char c) { return text.find(c) != std::string_view::npos; };
+    if (!has('%') && !has('\0') && !(plus_is_space && has('+'))) { // most texts
+        out_text = text;
+        return true;
+    }
+    std::string out;
     out.reserve(text.size());
-    for (size_t i = begin; i < text.size(); i++) {
+    for (size_t i = 0; i < text.size(); i++) {
         char c = text[i];
         if (c == '%') {
             if (text.size() - i < 3)

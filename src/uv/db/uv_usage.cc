@@ -91,6 +91,8 @@ static void subtract(uint64_t &sum, uint64_t amount) { sum -= std::min(amount, s
 
 void uv_usage_change(uv_connection &connection, const std::string &bucket, const index_row *before, const index_row *after)
 {
+    if (before != nullptr && after != nullptr && before->size == after->size)
+        return;
     index_usage &usage = usage_of(connection, bucket);
     uv_totals &totals = connection.totals;
     if (before != nullptr) {
