@@ -19,3 +19,7 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#define TEMPLATE(...) extern template __VA_ARGS__;
+#include "std_templates.def"
+#undef TEMPLATE
