@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -126,7 +127,7 @@ struct put_gate {
 };
 // A row of another target, to be stored as a copy (put_set_copy).
 struct put_copy {
-    index_row row; // version 0: it is not a copy
+    index_row row;
     uint64_t origin_tag = 0;
 };
 
@@ -140,7 +141,7 @@ struct sink_put_options {
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr; // of all three
     put_gate gate;
-    put_copy copy;
+    std::unique_ptr<put_copy> copy; // null: it is not one
 };
 sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"

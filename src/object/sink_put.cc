@@ -122,8 +122,8 @@ static void begin(void *self, sink_head &head)
     s.has_checksum = head.has_checksum;
     s.checksum = head.checksum;
     s.target = put_start(*s.objects, s.options.bucket, s.options.name, std::move(head.content_type));
-    if (s.options.copy.row.version > 0)
-        put_set_copy(*s.target, s.options.copy.row, s.options.copy.origin_tag);
+    if (s.options.copy)
+        put_set_copy(*s.target, s.options.copy->row, s.options.copy->origin_tag);
 }
 
 static void on_written(void *arg, error err)

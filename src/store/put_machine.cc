@@ -546,7 +546,7 @@ void put_set_terms(put &p, const store_terms &terms) { p.terms = terms; }
 
 void put_set_copy(put &p, const index_row &row, uint64_t origin_tag)
 {
-    p.copy.emplace();
+    p.copy = std::make_unique<index_change>();
     p.copy->row = row;
     p.copy->origin_tag = origin_tag;
 }

@@ -85,8 +85,8 @@ struct put {
     void *written_arg = nullptr;
     void (*on_ready)(void *arg) = nullptr; // set: the put is held before its row is committed
     void *ready_arg = nullptr;
-    std::optional<store_terms> terms; // none: the store's
-    std::optional<index_change> copy; // of another target's row: what put_moved needs
+    std::optional<store_terms> terms;   // none: the store's
+    std::unique_ptr<index_change> copy; // of another target's row: what put_moved needs
     bool commit_was_asked = false;
     bool has_expected = false;
     uint64_t expected_checksum = 0;

@@ -2,6 +2,7 @@
 // transfer/upload_machine.h: a client's PUT: moves the request body into the store, at the pace of the slower side.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/error.h"
@@ -25,7 +26,7 @@ struct upload_options {
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr; // of all three
     put_gate gate;
-    put_copy copy;
+    std::unique_ptr<put_copy> copy; // null: it is not one
 };
 
 // Answers `x` exactly once: 200 when the object is durable, otherwise with the reason.

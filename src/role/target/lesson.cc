@@ -253,7 +253,7 @@ static void fetch_copy(lesson_work *w)
     options.bucket_created_ns = w->created_ns;
     options.is_bucket_there = target_has_bucket;
     options.arg = &t;
-    options.copy = {std::move(copy), best.tag};
+    options.copy = std::make_unique<put_copy>(put_copy{std::move(copy), best.tag});
     w->to = sink_put(*t.e, *t.objects, std::move(options));
     call_options asking = target_peer_call(
         t, *node, "GET", question_target(*w) + text_format("&version=%llu", static_cast<unsigned long long>(best.version)));

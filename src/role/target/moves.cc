@@ -392,8 +392,8 @@ static void begin_upload(move_upload *m)
     options.on_end = note_upload_ended;
     options.arg = m;
     options.gate = {upload_must_ask, leave_upload, nullptr};
-    options.copy = {row, row.tag};
-    options.copy.row.tag = document_moved_tag(t.document, placement_uname_digest(row.bucket, row.name), row.tag);
+    options.copy = std::make_unique<put_copy>(put_copy{row, row.tag});
+    options.copy->row.tag = document_moved_tag(t.document, placement_uname_digest(row.bucket, row.name), row.tag);
     upload_begin(*t.objects, *m->x, std::move(options));
 }
 
