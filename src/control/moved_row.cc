@@ -2,6 +2,8 @@
 // control/moved_row.cc: rows of the index in messages between targets.
 //
 // Knows    codec, port.        Known by  role.
+// Normal   content_id is not sent. In a row that was received it is 0 if there is no content: the object is empty, or it was damaged and
+//          its content was left behind ("damaged"). Else it is 1.
 // Limits   item_row_size_max.
 #include "control/moved_row.h"
 
@@ -11,6 +13,9 @@
 namespace etlnode {
 
 static constexpr size_t item_row_size_max = 64 * kib; // of one item's row as JSON
+
+// It has a size, and its content was left behind.
+static bool is_damaged(const index_row &row) { return !row.is_tombstone && row.content_id == 0 && row.size > 0; }
 
 static void add_bytes(cJSON *tree, const char *key, std::string_view bytes)
 {
@@ -35,6 +40,8 @@ json_ptr moved_row_print(const index_row &row)
     add_bytes(tree.get(), "content_type", row.content_type);
     add_bytes(tree.get(), "etag", row.etag);
     add_bytes(tree.get(), "custom", row.custom);
+    if (is_damaged(row))
+        json_add_bool(tree.get(), "damaged", true);
     return tree;
 }
 
@@ -63,6 +70,7 @@ error moved_row_parse(const cJSON *tree, index_row &out_row)
         if (!has_facts || !read_bytes(tree, "content_type", row.content_type) || !read_bytes(tree, "etag", row.etag) ||
             !read_bytes(tree, "custom", row.custom))
             return bad("a moved row lacks something");
+        row.content_id = row.size == 0 || json_bool(tree, "damaged", false) ? 0 : 1;
     }
     out_row = std::move(row);
     return no_error;
@@ -92,10 +100,11 @@ error moved_item_take(std::string_view &rest, moved_item &out_item)
     if (!json_read_u64(tree.get(), "created_ns", item.created_ns))
         return bad("an item of a batch lacks created_ns");
     std::string_view behind = rest.substr(end + 1);
-    if (item.row.size > behind.size())
+    uint64_t size = is_damaged(item.row) ? 0 : item.row.size;
+    if (size > behind.size())
         return bad("an item of a batch is cut off");
-    item.row.content = behind.substr(0, static_cast<size_t>(item.row.size));
-    rest = behind.substr(static_cast<size_t>(item.row.size));
+    item.row.content = behind.substr(0, static_cast<size_t>(size));
+    rest = behind.substr(static_cast<size_t>(size));
     out_item = std::move(item);
     return no_error;
 }

@@ -28,6 +28,7 @@ static constexpr column node_columns[] = {
     {"EPOCH", "epoch", cell_kind::count, true},
     {"OBJECTS", "objects", cell_kind::count, true},
     {"BYTES", "bytes", cell_kind::bytes, true},
+    {"FOUND", "found", cell_kind::count, true},
     {"DISK FREE", "diskFree", cell_kind::bytes, true},
     {"USED%", "usedPercent", cell_kind::count, true},
 };
@@ -74,9 +75,31 @@ static std::vector<json_ptr> nodes_of(const cJSON *map, bool proxies, bool targe
     return out;
 }
 
-// Adds how the target's pods are sandboxed: "namespaces", "none" or "refused". Adds null for a proxy, on Kubernetes, and when the node does
-// not answer.
-static void add_sandbox(session &s, cJSON *item)
+// The number, or null if there is none.
+static void add_number(cJSON *item, const char *key, const cJSON *from, const char *from_key)
+{
+    const cJSON *number = json_get(from, from_key);
+    if (number != nullptr)
+        cJSON_AddItemToObject(item, key, cJSON_Duplicate(number, true));
+    else
+        cJSON_AddNullToObject(item, key);
+}
+
+// The targets with objects of others, for sentences below the table.
+struct found_notes {
+    std::vector<std::pair<std::string, json_ptr>> targets;
+};
+
+static void note_found(found_notes &notes, const cJSON *item, const cJSON *health)
+{
+    const cJSON *found = json_get(health, "found");
+    if (found != nullptr)
+        notes.targets.emplace_back(format_message(json_text(item, "id")), json_ptr(cJSON_Duplicate(found, true)));
+}
+
+// Adds how the target's pods are sandboxed: "namespaces", "none" or "refused", and how many objects of others it has. Adds null for a
+// proxy, on Kubernetes, and when the node does not answer.
+static void add_from_health(session &s, cJSON *item, found_notes &notes)
 {
     http_reply reply;
     json_ptr health;
@@ -88,6 +111,8 @@ static void add_sandbox(session &s, cJSON *item)
             (void)json_parse(reply.body, health, where);
     }
     output_add_text(item, "sandbox", json_text(json_get(health.get(), "kubectl"), "sandbox"));
+    add_number(item, "found", json_get(health.get(), "found"), "objects");
+    note_found(notes, item, health.get());
 }
 
 // Fetches the state of the nodes as the proxy sees it. `out_nodes` stays empty when the server does not offer it: a target, an older
@@ -101,16 +126,6 @@ failure fetch_nodes(session &s, json_ptr &out_nodes)
     if (f || !cJSON_IsArray(json_get(out_nodes.get(), "nodes")))
         out_nodes.reset();
     return {};
-}
-
-// The number, or null if there is none.
-static void add_number(cJSON *item, const char *key, const cJSON *from, const char *from_key)
-{
-    const cJSON *number = json_get(from, from_key);
-    if (number != nullptr)
-        cJSON_AddItemToObject(item, key, cJSON_Duplicate(number, true));
-    else
-        cJSON_AddNullToObject(item, key);
 }
 
 json_ptr node_state_item(const cJSON *node, bool for_people)
@@ -158,14 +173,15 @@ static std::vector<json_ptr> nodes_of_states(const cJSON *nodes, bool proxies, b
     return items;
 }
 
-// "its 12 objects are in no list"
+// ", and its 12 objects are in no list"; empty: it holds none
 static std::string unlisted_text(const cJSON *node)
 {
     if (json_get(node, "objects") == nullptr)
-        return "an unknown number of its objects is in no list";
+        return ", and an unknown number of its objects is in no list";
     uint64_t count = json_u64(node, "objects", 0);
-    return count == 0 ? std::string("it holds no objects")
-                      : text_format("its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
+    return count == 0
+               ? std::string()
+               : text_format(", and its %llu object%s in no list", static_cast<unsigned long long>(count), count == 1 ? " is" : "s are");
 }
 
 static void print_orphans(const session &s, const cJSON *node)
@@ -182,6 +198,20 @@ static void print_orphans(const session &s, const cJSON *node)
             static_cast<unsigned long long>(json_u64(orphan, "objects", 0)), json_u64(orphan, "objects", 0) == 1 ? "" : "s", bucket.c_str(),
             s.program.c_str(), bucket.c_str());
     }
+}
+
+// Objects that belong to other targets though nothing moves. `found`: as the target says in its health, or null.
+static void print_found(const session &s, const std::string &id, const cJSON *found)
+{
+    uint64_t count = json_u64(found, "objects", 0);
+    if (count == 0)
+        return;
+    std::string why = format_message(json_text(found, "why"));
+    fprintf(stderr,
+        "%s: target %s has %s object%s (%s) that belong%s to other targets, though nothing moves%s. They are kept, and not served. To see "
+        "them, and to give them to their owners: %s target found %s\n",
+        s.program.c_str(), id.c_str(), format_count(count).c_str(), count == 1 ? "" : "s", format_size(json_u64(found, "bytes", 0)).c_str(),
+        count == 1 ? "s" : "", why.empty() ? "" : (" (" + why + ")").c_str(), s.program.c_str(), id.c_str());
 }
 
 // "its disk is used to 96.1%, and from 95% it stores nothing: ..."
@@ -234,7 +264,7 @@ void print_node_problems(const session &s, const cJSON *nodes)
         std::string id = format_message(json_text(node, "id"));
         std::string reason = format_message(json_text(node, "reason"));
         if (state == "maintenance")
-            fprintf(stderr, "%s: target %s is in maintenance, and %s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(),
+            fprintf(stderr, "%s: target %s is in maintenance%s: %s\n", s.program.c_str(), id.c_str(), unlisted_text(node).c_str(),
                 reason.c_str());
         else if (state == "diverged" || state == "silent" ||
                  ((state == "new" || state == "joining" || state == "draining") && !reason.empty()))
@@ -280,6 +310,12 @@ static json_ptr beside_nodes(const cJSON *nodes)
     return out;
 }
 
+static void print_found_notes(const session &s, const found_notes &notes)
+{
+    for (const auto &[id, found] : notes.targets)
+        print_found(s, id, found.get());
+}
+
 static exit_code list_nodes(session &s, bool proxies)
 {
     list_printer list = session_list(s, "Node", node_columns, "id");
@@ -293,11 +329,12 @@ static exit_code list_nodes(session &s, bool proxies)
     if (f)
         return session_fail(s, f);
     bool for_people = s.format == output_format::table || s.format == output_format::wide;
+    found_notes notes;
     std::vector<json_ptr> items = map != nullptr ? nodes_of(map.get(), proxies, true) : nodes_of_states(nodes.get(), proxies, for_people);
     for (json_ptr &item : items) {
         if (s.format == output_format::wide)
             // This sends a request to every target, so only the wide output asks.
-            add_sandbox(s, item.get());
+            add_from_health(s, item.get(), notes);
         list_add(list, std::move(item));
     }
     if (nodes != nullptr)
@@ -306,6 +343,7 @@ static exit_code list_nodes(session &s, bool proxies)
     f = session_flush(s);
     if (for_people && nodes != nullptr)
         print_node_problems(s, nodes.get());
+    print_found_notes(s, notes);
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
@@ -333,7 +371,7 @@ static uint64_t now_us()
 }
 
 // True when the node is well. Table columns are texts; scripts get seconds.
-static bool add_health(session &s, cJSON *item, bool for_people)
+static bool add_health(session &s, cJSON *item, bool for_people, found_notes &notes)
 {
     std::string url(json_text(item, "url"));
     http_reply reply;
@@ -342,6 +380,10 @@ static bool add_health(session &s, cJSON *item, bool for_people)
     uint64_t took_us = now_us() - started;
     failure f = session_failure(s, reply, {});
     bool well = !f;
+    json_ptr health;
+    std::string where;
+    if (well && !json_parse(reply.body, health, where))
+        note_found(notes, item, health.get());
     std::string status = well ? "ok" : f.status == 0 ? "unreachable" : "unwell";
     std::string problem = f.message;
     // The target itself is well, but the proxy may still not be able to use it.
@@ -391,11 +433,12 @@ exit_code command_cluster_health(session &s)
         return session_fail(s, f);
     bool for_people = s.format == output_format::table || s.format == output_format::wide;
     std::vector<json_ptr> nodes = states != nullptr ? nodes_of_states(states.get(), true, false) : nodes_of(map.get(), true, true);
+    found_notes notes;
     std::string unwell;
     size_t targets = 0;
     for (json_ptr &node : nodes) {
         targets += json_text(node.get(), "role") == "target" ? 1 : 0;
-        if (!add_health(s, node.get(), for_people))
+        if (!add_health(s, node.get(), for_people, notes))
             unwell += (unwell.empty() ? "" : ", ") + std::string(json_text(node.get(), "id"));
         list_add(list, std::move(node));
     }
@@ -405,6 +448,8 @@ exit_code command_cluster_health(session &s)
     f = session_flush(s);
     if (for_people && states != nullptr)
         print_node_problems(s, states.get());
+    if (for_people)
+        print_found_notes(s, notes);
     if (!f && !unwell.empty())
         f = failure_make(exit_code::unavailable, {},
             (unwell.find(',') == std::string::npos ? "a node is not well: " : "nodes are not well: ") + unwell,

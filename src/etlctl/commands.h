@@ -33,6 +33,7 @@ exit_code command_bucket_rm(session &s);
 
 exit_code command_target_ls(session &s);
 exit_code command_target_drain(session &s);
+exit_code command_target_found(session &s);
 exit_code command_target_activate(session &s);
 exit_code command_target_rm(session &s);
 exit_code command_target_replace(session &s);
@@ -70,6 +71,8 @@ failure fetch_json(session &s, const http_request &request, const char *doing, c
 // Fetches the state of the nodes as the proxy sees it. `out_nodes` stays empty when the server does not offer it: a target, an older
 // version, AIStore.
 failure fetch_nodes(session &s, json_ptr &out_nodes);
+// Asks, unless --yes answers. False: the command ends with `out_code`. `command` is what a script writes instead, without --yes.
+bool confirm(session &s, const std::string &question, const std::string &command, exit_code &out_code);
 // A node as an item of a list.
 json_ptr node_state_item(const cJSON *node, bool for_people);
 // Prints problems as sentences below the table, on standard error.

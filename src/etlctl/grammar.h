@@ -38,6 +38,7 @@ enum class command : uint8_t {
     target_rm,
     target_replace,
     target_forget,
+    target_found,
     cluster_show,
     cluster_health,
     cluster_recover,
@@ -96,6 +97,8 @@ struct options {
     std::vector<std::string> without;
     std::string take;
     bool force_old = false;
+    bool leave_damaged = false;
+    bool take_found = false;
 };
 
 enum class flag : uint8_t {
@@ -131,6 +134,8 @@ enum class flag : uint8_t {
     without,
     take,
     force_old,
+    leave_damaged,
+    take_found,
 };
 
 constexpr uint64_t flag_bit(flag f) { return uint64_t(1) << static_cast<unsigned>(f); }

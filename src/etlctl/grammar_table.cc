@@ -55,6 +55,8 @@ static constexpr flag_row flags[] = {
     LIST_FLAG(without, "--without", "TARGET", "go on without this target, which does not answer; repeat it for several", without),
     TEXT_FLAG(take, "--take", "WHICH", "if documents have diverged: the node whose document goes on", nullptr),
     SWITCH_FLAG(force_old, "--force-old", "restore although targets hold a newer document"),
+    SWITCH_FLAG(take_found, "--give", "give these objects to the targets that own them"),
+    SWITCH_FLAG(leave_damaged, "--leave-damaged", "do not wait for damaged objects: they move without their content, and cannot be read"),
 };
 
 static constexpr uint64_t reading = flag_bit(flag::no_headers);
@@ -132,10 +134,11 @@ static constexpr command_row commands[] = {
         "If the bucket holds objects, the command asks first, unless --yes is given.\n", "  etlctl bucket rm transform --yes\n"},
 
     {command::target_ls, "target", "ls", "list show", {}, listing, "List the targets", "", "  etlctl target ls\n"},
-    {command::target_drain, "target", "drain", "start-maintenance", {{"TARGET", word_kind::target, true, false}}, changing,
-        "Move a target's objects to the others",
+    {command::target_drain, "target", "drain", "start-maintenance", {{"TARGET", word_kind::target, true, false}},
+        changing | flag_bit(flag::leave_damaged), "Move a target's objects to the others",
         "The target stays in the cluster without objects, until it is activated or removed. Reads and writes go on meanwhile.\n"
-        "The command prints the id of the rebalance; `job wait` waits for it.\n",
+        "The command prints the id of the rebalance; `job wait` waits for it. The rebalance waits until damaged objects are stored again\n"
+        "or deleted; with --leave-damaged, also given later, it does not. What is left of them is kept in the target's data directory.\n",
         "  etlctl target drain t1a2b3c4d\n  etlctl job wait \"$(etlctl target drain t1a2b3c4d)\"\n"},
     {command::target_activate, "target", "activate", "stop-maintenance undrain", {{"TARGET", word_kind::target, true, false}}, changing,
         "Let a drained target take objects again", "The command prints the id of the rebalance.\n", "  etlctl target activate t1a2b3c4d\n"},
@@ -154,6 +157,14 @@ static constexpr command_row commands[] = {
         "Forget a lost target that will not come back",
         "What only it held is given up for good. If it returns, it is refused until its data directory is emptied.\n",
         "  etlctl target forget t1a2b3c4d\n"},
+    {command::target_found, "target", "found", "", {{"TARGET", word_kind::target, true, false}},
+        listing | changing | flag_bit(flag::yes) | flag_bit(flag::take_found),
+        "List objects of a target that belong to other targets, or give them away",
+        "While nothing moves there are none. If there are, `cluster health` says so. They "
+        "are\n"
+        "kept, and not served. --give sends each to its owner, unless that has the same or a newer version. Objects that were deleted\n"
+        "meanwhile come back, so the command asks.\n",
+        "  etlctl target found t1a2b3c4d\n  etlctl target found t1a2b3c4d --give\n"},
     {command::cluster_show, "cluster", "show", "ls list", {}, listing, "Show the cluster's nodes", "", "  etlctl cluster show\n"},
     {command::cluster_health, "cluster", "health", "", {}, listing, "Ask every node whether it is well",
         "The exit code is 6 if a node is not well.\n", "  etlctl cluster health --timeout 2s\n"},

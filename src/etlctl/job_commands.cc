@@ -214,12 +214,6 @@ static exit_code finish_job(session &s, const cJSON *job)
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
-static void sleep_ms(uint64_t ms)
-{
-    struct timespec pause = {static_cast<time_t>(ms / 1000), static_cast<long>(ms % 1000 * 1'000'000)};
-    nanosleep(&pause, nullptr);
-}
-
 static void show_job_progress(progress &p, const cJSON *job)
 {
     progress_state &state = p.state;
@@ -291,7 +285,7 @@ static exit_code follow_job(session &s, std::string id)
             return session_fail(
                 s, failure_make(exit_code::timeout, {}, "job " + id + " has not ended yet; it goes on", "etlctl job wait " + id));
         }
-        sleep_ms(pause_ms);
+        session_sleep_ms(pause_ms);
         pause_ms = std::min(pause_ms * 3 / 2, poll_max_ms);
     }
 }

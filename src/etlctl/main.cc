@@ -40,6 +40,7 @@ static exit_code run(session &s)
     case command::bucket_rm: return command_bucket_rm(s);
     case command::target_ls: return command_target_ls(s);
     case command::target_drain: return command_target_drain(s);
+    case command::target_found: return command_target_found(s);
     case command::target_activate: return command_target_activate(s);
     case command::target_rm: return command_target_rm(s);
     case command::target_replace: return command_target_replace(s);

@@ -116,6 +116,12 @@ uint64_t session_clock_ms()
     return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
+void session_sleep_ms(uint64_t ms)
+{
+    struct timespec pause = {static_cast<time_t>(ms / 1000), static_cast<long>(ms % 1000 * 1'000'000)};
+    nanosleep(&pause, nullptr);
+}
+
 void session_close(session &s) { http_close(s.http); }
 
 std::string session_url(const session &s, std::string_view path) { return s.endpoint + std::string(path); }

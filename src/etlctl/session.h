@@ -49,6 +49,7 @@ void session_close(session &s);
 
 // Milliseconds of a monotonic clock.
 uint64_t session_clock_ms();
+void session_sleep_ms(uint64_t ms);
 
 std::string session_url(const session &s, std::string_view path); // endpoint + path
 std::string session_object_url(const session &s, const std::string &bucket, const std::string &object);

@@ -52,6 +52,8 @@ static failure change_target(
     json_add_text(value, "sid", id);
     if (json_get(count, "objects") != nullptr)
         json_add_u64(value, "objects", json_u64(count, "objects", 0));
+    if (s.opt.leave_damaged)
+        json_add_bool(value, "leave_damaged", true);
     http_request request = session_request(s, "PUT", session_url(s, path_cluster), control_timeout_ms);
     std::string text = json_print(body.get());
     request.body = text;
@@ -73,8 +75,7 @@ static exit_code print_job(session &s, const std::string &job)
     return f ? session_fail(s, f) : exit_code::ok;
 }
 
-// False: the command ends with `out_code`.
-static bool confirm(session &s, const std::string &question, const std::string &command, exit_code &out_code)
+bool confirm(session &s, const std::string &question, const std::string &command, exit_code &out_code)
 {
     out_code = exit_code::ok;
     if (s.opt.yes)
@@ -89,7 +90,8 @@ static bool confirm(session &s, const std::string &question, const std::string &
 exit_code command_target_drain(session &s)
 {
     const std::string &id = s.opt.words[0];
-    if (session_plan(s, "PUT", session_url(s, path_cluster), "action start-maintenance " + id))
+    if (session_plan(
+            s, "PUT", session_url(s, path_cluster), "action start-maintenance " + id + (s.opt.leave_damaged ? " with leave_damaged" : "")))
         return exit_code::ok;
     std::string job;
     failure f = change_target(s, "start-maintenance", id, nullptr, "cannot drain target", job);

@@ -19,6 +19,7 @@
 
 #include "sm/sm_verify.h"
 #include "store/content_sums.h"
+#include "store/set_aside.h"
 #include "store/store_machines.h"
 
 namespace etlnode {
@@ -44,6 +45,8 @@ static void on_row(void *arg, error err, std::vector<index_row> rows)
         l.failure = make_error(error_code::internal, "the index answered without a row");
     if (!l.failure)
         l.row = std::move(rows[0]);
+    if (!l.failure && store_row_is_damaged(l.row))
+        l.failure = make_error(error_code::corrupt, store_damaged_row_text);
     take(l, l.failure ? E::failed : E::row_read);
 }
 

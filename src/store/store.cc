@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "store/set_aside.h"
 #include "store/store_internal.h"
 
 namespace etlnode {
@@ -246,7 +247,8 @@ static void on_changed(void *arg, error err, index_change &change)
 void store_change(store &s, index_change change, void (*on_done)(void *arg, error err, const index_change &change), void *arg)
 {
     CHECK(!s.closing);
-    if (change.what == index_change::kind::put_moved && !change.row.is_tombstone && change.row.size > 0) {
+    if (change.what == index_change::kind::put_moved && !change.row.is_tombstone && change.row.size > 0 &&
+        !(store_row_is_damaged(change.row) && change.row.content.empty())) {
         CHECK(store_fits_index(s, change.row.size) && change.row.content.size() == change.row.size);
         change.row.content_id = s.next_content_id++;
         change.row.in_index = true;

@@ -17,6 +17,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "store/content_path.h"
+#include "store/set_aside.h"
 #include "store/store_internal.h"
 
 namespace etlnode {
@@ -196,6 +197,10 @@ static void on_row(void *arg, error err, std::vector<index_row> rows)
     }
     uint64_t sought = v.row.content_id; // 0: this is the first row
     v.row = std::move(rows.front());
+    if (store_row_is_damaged(v.row)) {
+        finish_damaged(v, 0, store_damaged_row_text);
+        return;
+    }
     if (v.row.in_index || v.row.content_id == 0 || v.row.size == 0) {
         check_small(v);
         return;

@@ -180,6 +180,38 @@ def case_a_start_that_fails_says_why_before_the_sdk_gives_up():
     assert client().cluster().list_etls() == []
 
 
+def change_node(action, target):
+    """The SDK has no method for this, so its own client of requests sends what AIStore's other clients send. Returns the id of the rebalance."""
+    value = {"sid": target, "skip_rebalance": False, "rm_user_data": False, "keep_initial_config": False, "no_shutdown": False}
+    return client()._request_client.request("PUT", path="cluster", json={"action": action, "value": value}).text
+
+
+def case_a_target_goes_into_maintenance_and_leaves():
+    """As an operator of AIStore knows it. The SDK waits for the job, reads the map, and finds objects with a map from before."""
+    objects = {f"kept/{i}": f"object {i}".encode() for i in range(60)}
+    for name, content in objects.items():
+        put(name, content)
+    target = sorted(client().cluster().get_info().tmap)[0]
+    readers = {name: bucket().object(name).get_reader(direct=True) for name in objects}  # with the map of now
+
+    def is_out():
+        return client().cluster().get_info().tmap[target].in_maint_or_decomm()
+
+    assert not is_out()
+    for action, out in (("start-maintenance", True), ("stop-maintenance", False), ("decommission-node", True)):
+        job = change_node(action, target)
+        harness.until(lambda out=out: is_out() == out, f"{action} shows in the map", 60)
+        if job:  # a target that starts its pods first joins later
+            client().job(job_id=job).wait(timeout=120)
+        if action == "stop-maintenance":
+            harness.until(lambda: client().cluster().list_running_jobs(job_kind="rebalance") == [], "objects have moved", 120)
+        assert {name: reader.read_all() for name, reader in readers.items()} == objects, action
+        assert {name: bucket().object(name).get_reader(direct=True).read_all() for name in objects} == objects, action
+        assert {entry.name for entry in bucket().list_all_objects(prefix="kept/")} == set(objects), action
+    ended = client().cluster().list_jobs_status(job_kind="rebalance")
+    assert len(ended) == 3 and all(job.end_time and not job.err for job in ended), ended
+
+
 def case_aistores_own_server():
     etl = client().etl("official")
     etl.init(image="clients/official:1", command=["/srv.py"], init_timeout="2m")

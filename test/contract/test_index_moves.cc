@@ -296,6 +296,23 @@ static void moved_tombstones_beat_older_rows(void **)
     expect_row("n", 3, 8, 9);
 }
 
+// It has a size, and nothing else is left of its content (store/set_aside.h).
+static void a_row_may_lack_its_content(void **)
+{
+    index_change damaged = moved_of("o", 0, 5, 1, 2);
+    damaged.row.size = 700;
+    test_ok(commit(damaged));
+    expect_row("o", 0, 5, 2);
+    test_eq(seen->rows[0].size, 700);
+    test_ok(commit(put_of("b", "o", 9)));
+    expect_row("o", 9, 6, 0);
+    damaged.row.version = 7;
+    test_ok(commit(damaged)); // what it replaces becomes garbage
+    expect_row("o", 0, 7, 2);
+    test_ok(commit(remove_of("b", "o")));
+    expect_nothing("o");
+}
+
 static void a_row_that_was_given_away_leaves_no_trace(void **)
 {
     test_ok(commit(put_of("b", "n", 1)));
@@ -409,6 +426,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_moved_row_keeps_its_version, setup, teardown),
         cmocka_unit_test_setup_teardown(of_equal_versions_the_higher_tag_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(moved_tombstones_beat_older_rows, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_row_may_lack_its_content, setup, teardown),
         cmocka_unit_test_setup_teardown(a_row_that_was_given_away_leaves_no_trace, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_show_tombstones_where_they_are_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(lookups_return_contents, setup, teardown),

@@ -47,6 +47,7 @@ FRESH = {
     "Take a dead target out": ["silent", "may still take writes", "was removed with its objects"],
     "Replace a disk": ["etlctl target replace", "may still take writes", " active "],
     "Upgrade node by node": ["VERSION"],
+    "Objects at the wrong target": ["FOUND", " active "],
 }
 
 

@@ -51,7 +51,7 @@ static std::string placement_text(const proxy &p, const cluster_node &node, plac
         if (const proxy_target *seen = proxy_heard_target(p, node.id); seen != nullptr && seen->is_count_known && seen->object_count > 0)
             return "it holds objects from an earlier time, which may have been overwritten or deleted since; they are not served";
         return node.want == node_want::leave ? "it is empty and can be stopped; it is forgotten when it is silent"
-                                             : "it is empty and gets no objects: etlctl target activate " + node.id + " lets it take some";
+                                             : "it is empty and gets no objects; to let it take some: etlctl target activate " + node.id;
     case placement_state::active:
     case placement_state::lost: break;
     }

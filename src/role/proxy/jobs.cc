@@ -100,12 +100,54 @@ static void end_job(cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
         static_cast<unsigned long long>(job.skipped), static_cast<unsigned long long>(job.failed));
 }
 
+// --- the option "leave_damaged" of a rebalance: targets whose damaged objects it does not wait for
+
+static std::vector<std::string> leaving_of(const cluster_document &document, const cluster_job &job)
+{
+    std::vector<std::string> ids;
+    json_ptr options;
+    std::string where;
+    if (json_parse(job.options, options, where))
+        return ids;
+    const cJSON *one = nullptr;
+    const cJSON *list = json_get(options.get(), "leave_damaged");
+    cJSON_ArrayForEach(one, list)
+    {
+        const cluster_node *node = cJSON_IsString(one) ? document_find_node(document, one->valuestring) : nullptr;
+        if (node != nullptr && !cluster_node_is_placed(*node))
+            ids.push_back(node->id);
+    }
+    return ids;
+}
+
+static std::string leaving_options(const std::vector<std::string> &ids)
+{
+    json_ptr options = json_object();
+    cJSON *list = ids.empty() ? nullptr : json_add_array(options.get(), "leave_damaged");
+    for (const std::string &id : ids)
+        json_append_text(list, id);
+    return json_print(options.get());
+}
+
+void proxy_job_leave_damaged(proxy &p, cluster_document &next, const std::string &target)
+{
+    proxy_jobs_follow_placement(&p, next); // the job of a new epoch
+    cluster_job *job = document_find_job(next, rebalance_job_id(next.placement.epoch));
+    if (job == nullptr || job->ended_ns != 0)
+        return;
+    std::vector<std::string> ids = leaving_of(next, *job);
+    if (std::find(ids.begin(), ids.end(), target) == ids.end())
+        ids.push_back(target);
+    job->options = leaving_options(ids);
+}
+
 void proxy_jobs_follow_placement(void *arg, cluster_document &next)
 {
     const proxy &p = *static_cast<const proxy *>(arg);
     uint64_t now_ns = clock_wall_ns(*p.e);
     bool is_moving = placement_is_moving(next.placement);
     std::string id = rebalance_job_id(next.placement.epoch);
+    std::string options = "{}";
     for (cluster_job &job : next.jobs) {
         if (job.kind != rebalance_kind || job.ended_ns != 0 || job.id == id)
             continue;
@@ -113,6 +155,7 @@ void proxy_jobs_follow_placement(void *arg, cluster_document &next)
         sum.state = is_moving ? job_cancelled : job_done;
         sum.error = is_moving ? id + " goes on with it: the placement has changed again" : std::string();
         end_job(job, sum, now_ns);
+        options = leaving_options(leaving_of(next, job));
     }
     if (!is_moving || document_find_job(next, id) != nullptr)
         return;
@@ -120,6 +163,7 @@ void proxy_jobs_follow_placement(void *arg, cluster_document &next)
     cluster_job job;
     job.id = std::move(id);
     job.kind = rebalance_kind;
+    job.options = std::move(options);
     job.creator = "placement";
     job.created_ns = now_ns;
     next.jobs.push_back(std::move(job));

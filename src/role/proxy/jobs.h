@@ -26,6 +26,9 @@ void proxy_jobs_settle(proxy &p);
 
 // For document_queue.amend: a rebalance begins and ends with the epoch in which objects move.
 void proxy_jobs_follow_placement(void *arg, cluster_document &next);
+// The rebalance of the epoch in force, if there is one, does not wait for damaged objects of this target. Nor do those that go on with it,
+// until the target is placed again.
+void proxy_job_leave_damaged(proxy &p, cluster_document &next, const std::string &target);
 
 // job_calls.cc: AIStore's calls. True: the request was theirs, and has been taken over.
 bool proxy_job_query(proxy &p, exchange &x, std::string_view what);

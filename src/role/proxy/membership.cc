@@ -32,8 +32,9 @@ struct member_request : proxy_request {
     std::string target;
     std::string disk; // the new one, or the one to forget
     bool is_silent = false;
-    std::string why;         // a refused change
-    uint64_t lost_count = 0; // of objects that are lost with the target
+    bool leaves_damaged = false; // of a drain
+    std::string why;             // a refused change
+    uint64_t lost_count = 0;     // of objects that are lost with the target
     bool is_lost_count_known = false;
 };
 
@@ -61,14 +62,22 @@ static placement_refusal activate(const member_request &r, cluster_document &nex
     return is_draining || proxy_join_obstacle(*r.p, next, *node).empty() ? placement_join(next, ids) : refused;
 }
 
+// Also of a target that is being drained already: then the damaged objects that it still has are left.
+static placement_refusal drain(const member_request &r, cluster_document &next, node_want want)
+{
+    placement_refusal refused = placement_drain(next, r.target, want);
+    if (!refused.err && r.leaves_damaged)
+        proxy_job_leave_damaged(*r.p, next, r.target);
+    return refused;
+}
+
 static placement_refusal change_epoch(member_request &r, cluster_document &next)
 {
     switch (r.action) {
-    case member_action::drain: return placement_drain(next, r.target, node_want::maintenance);
+    case member_action::drain: return drain(r, next, node_want::maintenance);
     case member_action::activate: return activate(r, next);
     case member_action::decommission:
-        return r.is_silent ? placement_lose(next, r.target, proxy_silent_ms(*r.p, r.target))
-                           : placement_drain(next, r.target, node_want::leave);
+        return r.is_silent ? placement_lose(next, r.target, proxy_silent_ms(*r.p, r.target)) : drain(r, next, node_want::leave);
     case member_action::replace: return placement_replace(next, r.target, r.disk, proxy_silent_ms(*r.p, r.target));
     case member_action::forget: return placement_forget(next, r.disk);
     }
@@ -117,6 +126,7 @@ static void on_changed(member_request &r, error err)
 static constexpr json_field value_fields[] = {
     {"sid", json_field_kind::text},
     {"objects", json_field_kind::whole},
+    {"leave_damaged", json_field_kind::flag},
     {"force", json_field_kind::flag},
     {"rm_user_data", json_field_kind::flag},
     {"skip_rebalance", json_field_kind::flag},
@@ -258,6 +268,7 @@ static void on_body(member_request &r, std::string body)
     }
     const cJSON *value = json_get(tree.get(), "value");
     r.target = json_text(value, "sid");
+    r.leaves_damaged = json_bool(value, "leave_damaged", false);
     std::string misfit = json_fields_misfit(value, "value", value_fields);
     if (misfit.empty() && cJSON_IsNull(json_get(value, "objects"))) // of what is lost, only a number is an answer
         misfit = "value.objects: expected a whole number";

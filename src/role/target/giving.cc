@@ -20,6 +20,7 @@
 #include "node/api.h"
 #include "object/source.h"
 #include "role/target/rebalance.h"
+#include "store/set_aside.h"
 
 namespace etlnode {
 
@@ -31,6 +32,8 @@ struct rebalance_delivery {
     cluster_node node;
     std::vector<index_row> rows = {}; // without contents
     std::string body = {};
+    bool is_left = false;       // one damaged object, without its content,
+    std::string kept_name = {}; // of which this file is what is left
     // A large object.
     source_blocks blocks = source_blocks::unchecked; // its owner compares the checksum
     source from = {};
@@ -53,8 +56,17 @@ static void on_removed(void *arg, error err, const index_change &change)
     rebalance_end_one(r);
 }
 
+// What failed does not count as done.
+static void on_left_removed(void *arg, error err, const index_change &)
+{
+    auto &r = *static_cast<rebalance *>(arg);
+    if (err && err.code != error_code::conflict && err.code != error_code::object_not_found)
+        rebalance_note_failure(r, std::string("the row of a damaged object could not be removed: ") + error_text(err));
+    rebalance_end_one(r);
+}
+
 // Bound to the version that was given, and to the epoch in which it was.
-static void remove_given(rebalance &r, const index_row &row)
+static void remove_given(rebalance &r, const index_row &row, void (*on_done)(void *arg, error err, const index_change &change) = on_removed)
 {
     if (!rebalance_is_in_force(r))
         return;
@@ -66,7 +78,7 @@ static void remove_given(rebalance &r, const index_row &row)
     change.expected_version = row.version;
     change.is_moved = true;
     rebalance_begin_one(r);
-    store_change(*r.t->objects, std::move(change), on_removed, &r);
+    store_change(*r.t->objects, std::move(change), on_done, &r);
 }
 
 // --- damage
@@ -81,7 +93,60 @@ struct damage_question {
     rebalance *owner;
     index_row row;
     std::string why;
+    cluster_node node;
 };
+
+static void send_batch(rebalance_delivery *d);
+
+// An operator wants the target to be empty, even if that leaves damaged objects behind.
+static bool leaves_damaged(const rebalance &r)
+{
+    const cluster_job *job = document_find_job(r.t->document, r.row.id);
+    json_ptr options;
+    std::string where;
+    if (job == nullptr || json_parse(job->options, options, where))
+        return false;
+    const cJSON *one = nullptr;
+    const cJSON *targets = json_get(options.get(), "leave_damaged");
+    cJSON_ArrayForEach(one, targets)
+    {
+        if (cJSON_IsString(one) && one->valuestring == r.t->id)
+            return true;
+    }
+    return false;
+}
+
+static void on_set_aside(void *arg, error err, const std::string &name)
+{
+    std::unique_ptr<damage_question> q(static_cast<damage_question *>(arg));
+    rebalance &r = *q->owner;
+    if (err) {
+        rebalance_note_item_failure(r, q->row, 500, q->why + "; what is left of it could not be set aside: " + error_text(err));
+    } else if (rebalance_is_in_force(r)) {
+        auto *d = new rebalance_delivery{.owner = &r, .node = q->node, .is_left = true, .kept_name = name};
+        q->row.content_id = 0; // that is what makes it damaged
+        q->row.in_index = false;
+        moved_item_append(d->body, {q->row, created_ns_of(r, q->row.bucket)});
+        d->rows.push_back(std::move(q->row));
+        send_batch(d);
+    }
+    rebalance_end_one(r);
+}
+
+// First what is left of it is safe, then the owner gets the row, then it goes here.
+static void leave_behind(std::unique_ptr<damage_question> q)
+{
+    rebalance &r = *q->owner;
+    rebalance_begin_one(r);
+    store_set_aside(*r.t->objects, q->row.bucket, q->row.name, on_set_aside, q.get());
+    (void)q.release();
+}
+
+static std::string left_text(const rebalance_delivery &d)
+{
+    std::string text = "it was damaged, and moved without its content: store it again, or delete it";
+    return d.kept_name.empty() ? text : text + ". What is left of it is in " + d.owner->t->options.data_dir + "/" + d.kept_name;
+}
 
 static void on_owner_row(void *arg, call &, error err, int status, std::string body)
 {
@@ -94,6 +159,8 @@ static void on_owner_row(void *arg, call &, error err, int status, std::string b
     const cJSON *row = json_get(tree.get(), "row");
     if (is_answer && row != nullptr && !moved_row_parse(row, theirs) && !moved_row_is_newer(q->row, theirs))
         remove_given(r, q->row);
+    else if (is_answer && leaves_damaged(r) && rebalance_is_in_force(r))
+        leave_behind(std::move(q));
     else
         rebalance_note_item_failure(r, q->row, 500, q->why);
     rebalance_end_one(r);
@@ -113,8 +180,9 @@ static void note_damaged(rebalance &r, const index_row &row, std::string why)
     call_options options = target_peer_call(*r.t, *owner, "GET", target);
     options.answer_size_max = answer_size_max;
     options.on_done = on_owner_row;
-    auto *q = new damage_question{&r, row, std::move(why)};
+    auto *q = new damage_question{&r, row, std::move(why), *owner};
     q->row.content.clear();
+    q->row.sums.clear();
     options.arg = q;
     rebalance_begin_one(r);
     target_start_peer_call(*r.t, std::move(options));
@@ -153,9 +221,14 @@ static void take_outcomes(rebalance &r, const rebalance_delivery &d, std::string
     for (size_t i = 0; i < d.rows.size(); i++) {
         const cJSON *one = cJSON_GetArrayItem(outcomes, static_cast<int>(i));
         std::string_view outcome = cJSON_IsString(one) ? one->valuestring : "none";
-        if (outcome == "stored" || outcome == "have")
+        bool is_there = outcome == "stored" || outcome == "have";
+        if (is_there && d.is_left) {
+            rebalance_note_left(r, d.rows[i], left_text(d));
+            remove_given(r, d.rows[i], on_left_removed);
+        } else if (is_there) {
             remove_given(r, d.rows[i]);
-        else
+        }
+        if (!is_there)
             note_refusal(r, d, d.rows[i], outcome);
     }
 }
@@ -204,7 +277,7 @@ static void add_to_batch(rebalance &r, index_row row)
     if (d == nullptr)
         d = new rebalance_delivery{.owner = &r, .node = *owner};
     moved_item_append(d->body, {row, created_ns_of(r, row.bucket)});
-    r.page_bytes += row.size;
+    r.page_bytes += row.content.size();
     row.content.clear();
     d->rows.push_back(std::move(row));
     if (d->body.size() >= move_batch_size_max / 2)
@@ -263,7 +336,7 @@ static void give_small(rebalance &r)
     r.small.clear();
     r.reads = 1;
     for (index_row &row : rows) {
-        if (row.is_tombstone) {
+        if (row.is_tombstone || store_row_is_damaged(row)) {
             add_to_batch(r, std::move(row));
             continue;
         }

@@ -7,7 +7,7 @@
 #include "port/clock.h"
 #include "port/proc.h"
 #include "role/shared/daemon.h"
-#include "role/target/target.h"
+#include "role/target/rebalance.h"
 
 namespace etlnode {
 
@@ -57,6 +57,11 @@ static void serve_health(target &t, exchange &x, const route_match &)
             state.ready = false;
             state.not_ready_text = "the target cannot see its pods: " + right;
         }
+    }
+    if (json_ptr found = found_report(t); found != nullptr) {
+        details = details != nullptr ? std::move(details) : json_object();
+        json_add_tree(details.get(), "found", std::move(found));
+        state.details = details.get();
     }
     for (const std::string *problem : {&t.odds, &t.unfit}) { // what the proxy refuses
         if (!state.ready || problem->empty())

@@ -22,6 +22,7 @@
 #include "http/pump.h"
 #include "object/source.h"
 #include "role/target/moves.h"
+#include "store/set_aside.h"
 
 namespace etlnode {
 
@@ -44,6 +45,7 @@ struct lesson_work {
     uint64_t digest = 0;
     uint64_t created_ns = 0;
     unsigned attempts = 0;
+    unsigned cuts = 0; // copies that broke off
     std::vector<std::unique_ptr<lesson_question>> questions;
     size_t open = 0; // questions without an answer
     lesson result;
@@ -159,16 +161,30 @@ static void on_copied(void *arg, const sink_outcome &outcome)
         fail_here(w, outcome.err, outcome.text);
 }
 
+// A target that was stopped is not there when it is asked again. One that is there and breaks off again cannot read what it has.
+static void try_again_or_fail(lesson_work *w)
+{
+    const std::string giver = w->result.best_at;
+    if (++w->cuts < 2)
+        begin(w);
+    else
+        fail(w, error_code::corrupt,
+            "target " + giver +
+                ", which has it, breaks off while it gives it: it is damaged there, or cannot be read: store it again under this name, or "
+                "delete it");
+}
+
 static void on_pumped(void *arg, error err, uint64_t bytes)
 {
     auto *w = static_cast<lesson_work *>(arg);
     w->bytes = nullptr;
     if (err || bytes != w->result.best.size) {
+        const sink_outcome here = sink_failure(w->to);
         end_copy(*w);
-        if (err.code == error_code::no_space)
-            fail_here(w, err, error_text(err));
+        if (err.code == error_code::no_space || here.err)
+            fail_here(w, here.err ? here.err : err, here.err ? here.text : std::string(error_text(err)));
         else
-            fail(w, error_code::unavailable, "target " + w->result.best_at + " has it and does not give it: " + error_text(err));
+            try_again_or_fail(w);
         return;
     }
     source_close(w->from);
@@ -214,7 +230,7 @@ static void on_copy_failed(void *arg, call &, error err, int, std::string)
     fail(w, error_code::unavailable, "target " + w->result.best_at + " has it and cannot be reached: " + error_text(err));
 }
 
-static void on_tombstone(void *arg, error err, const index_change &)
+static void on_row_stored(void *arg, error err, const index_change &)
 {
     auto *w = static_cast<lesson_work *>(arg);
     if (!err)
@@ -233,12 +249,12 @@ static void fetch_copy(lesson_work *w)
     const index_row &best = w->result.best;
     index_row copy = best;
     copy.tag = document_moved_tag(t.document, w->digest, best.tag);
-    if (best.is_tombstone) {
+    if (best.is_tombstone || store_row_is_damaged(best)) {
         index_change change;
         change.what = index_change::kind::put_moved;
         change.origin_tag = best.tag;
         change.row = std::move(copy);
-        store_change(*t.objects, std::move(change), on_tombstone, w);
+        store_change(*t.objects, std::move(change), on_row_stored, w);
         return;
     }
     const cluster_node *node = document_find_node(t.document, w->result.best_at);

@@ -7,7 +7,7 @@
 #include "base/limits.h"
 #include "port/clock.h"
 #include "role/shared/metrics_page.h"
-#include "role/target/target.h"
+#include "role/target/rebalance.h"
 #include "transfer/transfer.h"
 
 namespace etlnode {
@@ -100,6 +100,10 @@ static void add_store(target &t, metrics_text &text)
     const store_counts &c = store_count(*t.objects);
     metrics_add(text, "etlnode_orphan_objects", "gauge",
         "Objects of buckets that the cluster document does not name: kept, but not served.", {}, as_double(target_orphans_objects(t)));
+    if (found_is_known(t))
+        metrics_add(text, "etlnode_found_objects", "gauge",
+            "Objects that belong to other targets though nothing moves: kept, but not served (etlctl target found).", {},
+            as_double(t.giving->found.objects));
     metrics_add(text, "etlnode_store_objects", "gauge", "Objects that this target holds.", {}, as_double(store_object_count(*t.objects)));
     metrics_add(text, "etlnode_store_bytes", "gauge", "Bytes of these objects.", {}, as_double(store_byte_count(*t.objects)));
     metrics_add(text, "etlnode_store_cache_total", "counter", "Lookups of the cache of hot entries.", one_label("result", "hit"),

@@ -22,6 +22,7 @@
 #include "control/placement.h"
 #include "control/placement_epochs.h"
 #include "node/api.h"
+#include "store/set_aside.h"
 #include "transfer/upload_machine.h"
 
 namespace etlnode {
@@ -222,8 +223,9 @@ static void end_item(batch_item *item, const char *outcome)
 static void on_moved(void *arg, error err, const index_change &)
 {
     auto *item = static_cast<batch_item *>(arg);
-    if (!err)
-        target_space_note_written(*item->batch->t, item->batch->items[item->index].row.size);
+    const index_row &row = item->batch->items[item->index].row;
+    if (!err && !store_row_is_damaged(row))
+        target_space_note_written(*item->batch->t, row.size);
     if (!err)
         end_item(item, "stored");
     else if (err.code == error_code::conflict)
@@ -243,7 +245,7 @@ static void commit_item(batch_item *item)
         end_item(item, target_has_lease(t) ? "bucket" : "busy");
         return;
     }
-    bool is_whole = row.is_tombstone || XXH64(row.content.data(), row.content.size(), 0) == row.checksum;
+    bool is_whole = row.is_tombstone || store_row_is_damaged(row) || XXH64(row.content.data(), row.content.size(), 0) == row.checksum;
     if (!is_whole) {
         end_item(item, "checksum");
         return;
@@ -284,11 +286,12 @@ static void begin_item(batch_item *item)
 {
     move_batch &b = *item->batch;
     const index_row &row = b.items[item->index].row;
-    bool fits = row.is_tombstone || store_fits_index(*b.t->objects, row.size);
+    bool has_content = !row.is_tombstone && !store_row_is_damaged(row);
+    bool fits = !has_content || store_fits_index(*b.t->objects, row.size);
     std::string why;
     if (!fits)
         end_item(item, "size");
-    else if (!row.is_tombstone && !target_space_admits(*b.t, row.bucket, row.name, row.size, why))
+    else if (has_content && !target_space_admits(*b.t, row.bucket, row.name, row.size, why))
         end_item(item, "no_space");
     else if (has_others(*b.t, row, b.message.disk))
         target_learn(*b.t, {row.bucket, row.name, true, b.message.disk, row.version, row.tag}, on_item_learnt, item);
@@ -423,7 +426,7 @@ static void serve_upload(peer_request *r)
     error err = json_parse(given, tree, where);
     if (!err)
         err = moved_row_parse(tree.get(), row);
-    if (!err && (row.is_tombstone || !json_read_u64(tree.get(), "created_ns", m->item.created_ns)))
+    if (!err && (row.is_tombstone || store_row_is_damaged(row) || !json_read_u64(tree.get(), "created_ns", m->item.created_ns)))
         err = make_error(error_code::bad_json, "the moved row lacks something");
     if (err) {
         exchange_answer_error(*r->x, err.code, error_text(err));

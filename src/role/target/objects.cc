@@ -17,6 +17,7 @@
 #include "role/shared/hints.h"
 #include "role/target/moves.h"
 #include "role/target/objects.h"
+#include "role/target/rebalance.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
 #include "transfer/upload_machine.h"
@@ -379,10 +380,11 @@ static void serve_transformed(transformed_read &&read)
     target_bring_here(*waiting->r.t, waiting->r.bucket, waiting->r.name, on_source_brought, waiting);
 }
 
-// Only the owner changes an object or reads it through an ETL. A plain read finds that out itself, when it finds nothing.
+// Only the owner changes an object or reads it through an ETL. A plain read finds that out itself, when it finds nothing; but what was
+// found here of others is served to nobody.
 static bool is_sent_on(const object_request &r, bool is_plain_read)
 {
-    if (is_plain_read)
+    if (is_plain_read && !found_any(*r.t))
         return false;
     const cluster_node *owner = target_owner_elsewhere(*r.t, r.bucket, r.name);
     if (owner != nullptr)

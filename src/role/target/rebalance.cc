@@ -22,6 +22,7 @@
 #include "control/placement_epochs.h"
 #include "job/job_host.h"
 #include "node/api.h"
+#include "store/set_aside.h"
 
 namespace etlnode {
 
@@ -61,6 +62,13 @@ void rebalance_note_item_failure(rebalance &r, const index_row &row, int status,
     r.why = "ais://" + row.bucket + "/" + text_escape(row.name) + ": " + why;
     if (++r.row.failed <= failed_max)
         r.failures.push_back({.bucket = row.bucket, .name = row.name, .status = status, .text = std::move(why), .tries = 1});
+}
+
+void rebalance_note_left(rebalance &r, const index_row &row, std::string what)
+{
+    r.row.failed++;
+    if (++r.left <= failed_max)
+        r.failures.push_back({.bucket = row.bucket, .name = row.name, .status = 500, .text = std::move(what), .tries = 1});
 }
 
 void rebalance_begin_one(rebalance &r) { r.open++; }
@@ -103,7 +111,8 @@ static void note_counts(rebalance &r)
 {
     uint64_t counted = r.row.done + r.row.failed;
     bool is_due = counted < r.ledgered || counted - r.ledgered >= ledger_step || r.is_last_page;
-    if (counted == r.ledgered || r.row.id.empty() || !is_due)
+    bool is_news = counted != r.ledgered || !r.failures.empty(); // the same number of failures may have other texts
+    if (!is_news || r.row.id.empty() || !is_due)
         return;
     r.ledgered = r.row.done + r.row.failed;
     ledger_change change;
@@ -128,7 +137,7 @@ static void tell_next_round(rebalance &r)
                 static_cast<unsigned long long>(r.epoch), static_cast<unsigned long long>(r.row.done),
                 static_cast<unsigned long long>(r.row.bytes));
         r.told_epoch = r.epoch;
-        r.row.failed = 0;
+        r.row.failed = r.left;
         r.waiting.clear();
         target_note_clean(*r.t, r.epoch);
     } else if (r.has_failed) {
@@ -205,6 +214,11 @@ static void pass_ended(rebalance &r)
             static_cast<unsigned long long>(r.epoch), text_escape(r.why).c_str());
     if (r.has_failed && r.waiting.empty())
         r.waiting = r.why;
+    if (r.is_taking) {
+        found_given(r, r.has_failed ? r.why : std::string());
+        rest(r, 1);
+        return;
+    }
     if (r.is_sweep || !rebalance_is_in_force(r)) {
         rest(r, r.is_sweep && !r.has_failed && rebalance_is_in_force(r) ? sweep_rest_ms : 1);
         return;
@@ -256,7 +270,7 @@ static void on_page(void *arg, error err, std::vector<index_row> rows)
             drop_tombstone(r, row);
         } else if (!r.is_sweep && target_owner_elsewhere(*r.t, row.bucket, row.name) != nullptr) {
             r.saw_any = true;
-            bool is_small = row.is_tombstone || store_fits_index(*r.t->objects, row.size);
+            bool is_small = row.is_tombstone || store_row_is_damaged(row) || store_fits_index(*r.t->objects, row.size);
             (is_small ? r.small : r.large).push_back(std::move(row));
         }
     }
@@ -333,14 +347,16 @@ static void next_page(rebalance &r)
 static void begin_pass(rebalance &r)
 {
     run(r);
-    r.is_sweep = !placement_is_moving(r.t->document.placement);
+    bool is_moving = placement_is_moving(r.t->document.placement);
+    r.is_taking = !is_moving && r.found.is_taking;
+    r.is_sweep = !is_moving && !r.is_taking;
     r.bucket.clear();
     r.after.clear();
     r.is_last_page = false;
     r.saw_any = r.has_failed = r.may_pass = false;
     r.is_yielding = target_serves_clients(*r.t);
     r.page_size = 0;
-    r.row.failed = 0;
+    r.row.failed = r.left;
     r.row.pass++;
     r.failures.clear();
     r.full.clear();
@@ -392,7 +408,9 @@ static void enter_epoch(rebalance &r, uint64_t epoch)
 {
     if (!r.row.id.empty())
         end_share(r);
+    found_note_epoch(r, r.told_epoch != 0 && r.told_epoch == r.epoch && !placement_is_moving(r.t->document.placement), epoch);
     r.epoch = epoch;
+    r.left = 0;
     r.row = target_rebalance_row(*r.t, epoch);
     r.ledgered = r.row.done + r.row.failed;
     r.failures.clear();
@@ -420,7 +438,7 @@ static void look(rebalance &r)
     if (is_moving && r.told_epoch == epoch) {
         run(r);
         tell_all(r);
-    } else if (is_moving || index_tombstone_count(*t.e) > 0) {
+    } else if (is_moving || r.found.is_taking || index_tombstone_count(*t.e) > 0) {
         begin_pass(r);
     }
 }
@@ -430,6 +448,7 @@ static void on_wake(void *arg)
     auto &r = *static_cast<rebalance *>(arg);
     if (!r.is_resting) {
         look(r);
+        found_look(r);
         return;
     }
     r.is_resting = false;
@@ -452,6 +471,7 @@ void target_rebalance_stop(target &t)
     if (t.giving == nullptr)
         return;
     rebalance &r = *t.giving;
+    found_stop(r);
     r.is_stopped = true;
     if (r.is_resting)
         timer_arm(*t.e, r.wake, 0); // the pass ends now
@@ -469,6 +489,7 @@ void target_rebalance_free(target &t)
 {
     if (t.giving == nullptr)
         return;
+    found_stop(*t.giving);
     timer_free(*t.e, t.giving->wake);
     delete t.giving;
     t.giving = nullptr;

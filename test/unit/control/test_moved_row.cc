@@ -22,6 +22,7 @@ static index_row sample()
     row.etag = "\"e\"";
     row.custom = "{\"a\":1}";
     row.content = "a\n{}b";
+    row.content_id = 1;
     return row;
 }
 
@@ -32,6 +33,7 @@ static void expect_same(const index_row &a, const index_row &b)
     test_eq(a.version, b.version);
     test_eq(a.tag, b.tag);
     test_true(a.is_tombstone == b.is_tombstone);
+    test_eq(a.content_id, b.content_id);
     test_eq(a.size, b.size);
     test_eq(a.checksum, b.checksum);
     test_eq(a.changed_ns, b.changed_ns);
@@ -52,11 +54,15 @@ static void items_come_back(void **)
     moved_item empty{sample(), 43};
     empty.row.size = 0;
     empty.row.content.clear();
+    empty.row.content_id = 0;
+    moved_item damaged{sample(), 44};
+    damaged.row.content_id = 0; // its size says nothing of what follows
+    damaged.row.content.clear();
     std::string batch;
-    for (const moved_item *item : {&first, &tombstone, &empty, &first})
+    for (const moved_item *item : {&first, &tombstone, &damaged, &empty, &first})
         moved_item_append(batch, *item);
     std::string_view rest = batch;
-    for (const moved_item *item : {&first, &tombstone, &empty, &first}) {
+    for (const moved_item *item : {&first, &tombstone, &damaged, &empty, &first}) {
         moved_item got;
         test_ok(moved_item_take(rest, got));
         expect_same(got.row, item->row);

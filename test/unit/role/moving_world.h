@@ -115,6 +115,7 @@ inline moved_item moving_item(const std::string &name, uint64_t version, uint64_
     item.row.changed_ns = 1'000'000'000;
     item.row.content_type = "text/x-unit";
     item.row.content = content;
+    item.row.content_id = content.empty() ? 0 : 1; // as in a row that was received
     item.created_ns = 5;
     return item;
 }

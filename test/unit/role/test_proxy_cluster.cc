@@ -105,6 +105,31 @@ static void a_target_that_will_not_come_back_is_taken_out(void **state)
     role_check_cases(w, silent);
 }
 
+static void what_a_target_has_of_others_is_shown_and_given_away(void **state)
+{
+    role_world &w = role_of(state);
+    scripted_node &node = *w.peers[role_target_id];
+    role_script(node, {.match = "GET /v1/node/found?", .body = R"({"objects":[{"bucket":"b","name":"o"}],"more":false,"found":1})"});
+    role_script(node, {.match = "POST /v1/node/found?objects=3", .status = 409, .body = R"({"code":"conflict","message":"has found 2"})"});
+    role_script(node, {.match = "POST /v1/node/found?objects=2", .status = 204});
+    const role_case cases[] = {
+        {"GET /v1/cluster/found/target-01?count=5&after_bucket=b&after_name=a%2Fb", nullptr, 200, R"("name":"o")"},
+        {"GET /v1/cluster/found/target-10", nullptr, 404, "there is no target \"target-10\" (did you mean \"target-01\""},
+        {"GET /v1/cluster/found/proxy-01", nullptr, 404, "there is no target"},
+        {"POST /v1/cluster/found/target-01", "", 400, "objects: how many objects shall go to their owners?"},
+        {"POST /v1/cluster/found/target-01", "[", 400, "the body must be {\"objects\":N}"},
+        {"POST /v1/cluster/found/target-01", R"({"objects":-2})", 400, "objects: expected a whole number"},
+        {"POST /v1/cluster/found/target-01", R"({"objects":3})", 409, "has found 2"},
+        {"POST /v1/cluster/found/target-10", R"({"objects":2})", 404, "there is no target"},
+        {"POST /v1/cluster/found/target-01", R"({"objects":2})", 200, ""},
+    };
+    role_check_cases(w, cases);
+    test_eq_text(scripted_last(node, "GET /v1/node/found?").second, "/v1/node/found?after_bucket=b&after_name=a%2Fb&count=5&");
+    role_wait_silent(w, node);
+    role_expect(w, "GET /v1/cluster/found/target-01", {}, 503, "target target-01 is silent");
+    role_expect(w, "POST /v1/cluster/found/target-01", R"({"objects":0})", 503, "target target-01 is silent");
+}
+
 static void health_says_whether_it_can_serve(void **state)
 {
     role_world &w = role_of(state);
@@ -298,6 +323,7 @@ int main()
         cmocka_unit_test_setup_teardown(what_the_cluster_is, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_node_knows_its_own_names_only, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(nodes_are_shown_as_they_are, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(what_a_target_has_of_others_is_shown_and_given_away, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_that_will_not_come_back_is_taken_out, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(health_says_whether_it_can_serve, role_set_up_proxy, role_tear_down),
         cmocka_unit_test_setup_teardown(a_proxy_that_starts_again_asks_its_targets, role_set_up_cluster, role_tear_down),

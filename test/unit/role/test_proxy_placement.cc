@@ -171,7 +171,7 @@ static void a_target_is_drained_and_activated(void **state)
     test_has_text(nodes(w), "its objects are moving to other targets");
     change(w, "start-maintenance", "target-01", 409, "target target-01 is the last one that holds objects");
     settle(w, {&first, &second});
-    test_has_text(nodes(w), "it is empty and gets no objects: etlctl target activate target-02 lets it take some");
+    test_has_text(nodes(w), "it is empty and gets no objects; to let it take some: etlctl target activate target-02");
     beat(w, second);
     scripted_pass(*w.sim, 2 * join_wait_max_ms);
     test_eq(epoch(w), 5); // it does not join by itself
@@ -243,7 +243,7 @@ static void new_targets_wait_if_the_operator_wants_so(void **state)
     beat(w, third);
     scripted_pass(*w.sim, 2 * join_wait_max_ms);
     test_eq(epoch(w), 3);
-    test_has_text(nodes(w), "etlctl target activate target-03 lets it take some");
+    test_has_text(nodes(w), "to let it take some: etlctl target activate target-03");
     beat(w, third);
     change(w, "stop-maintenance", "target-03", 200, "g4");
     test_eq_enum(state_of(w, "target-03"), placement_state::joining);
@@ -323,6 +323,25 @@ static void what_was_stored_of_counts_may_be_damaged(void **state)
     begin_two(w);
     scripted_pass(*w.sim, last_counts_pause_ms);
     test_has_text(nodes(w), "\"objects\":0");
+}
+
+// The word stays with the rebalance that goes on, and ends with the drain.
+static void a_drain_may_leave_what_is_damaged(void **state)
+{
+    role_world &w = role_of(state);
+    begin_two(w);
+    beat(w, add(w, "target-03"));
+    test_true(scripted_until(*w.sim, [&] { return epoch(w) == 4; }));
+    settle(w, {w.peers["target-01"], w.peers["target-02"], w.peers["target-03"]});
+    auto options = [&] { return document_find_job(proxy_document(*w.p), rebalance_job_id(epoch(w)))->options; };
+    change(w, "start-maintenance", "target-02", 200, "g6");
+    test_eq_text(options(), "{}");
+    change(w, "start-maintenance", "target-02", 200, "g6", ",\"leave_damaged\":true");
+    test_eq_text(options(), R"({"leave_damaged":["target-02"]})");
+    change(w, "decommission-node", "target-03", 200, "g7", ",\"leave_damaged\":true");
+    test_eq_text(options(), R"({"leave_damaged":["target-02","target-03"]})");
+    change(w, "stop-maintenance", "target-02", 200, "g8");
+    test_eq_text(options(), R"({"leave_damaged":["target-03"]})");
 }
 
 static void a_lost_disk_is_replaced_or_given_up(void **state)
@@ -565,6 +584,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_lost_target_returns, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(what_targets_held_outlives_the_process, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(what_was_stored_of_counts_may_be_damaged, set_up, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_drain_may_leave_what_is_damaged, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_lost_disk_is_replaced_or_given_up, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_directory_that_was_set_back_is_refused, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(an_older_copy_of_a_directory_is_refused, set_up, role_tear_down),

@@ -2,6 +2,8 @@
 // What a target answers other targets while objects move: questions for its row, objects that a former owner gives, and its end.
 #include "moving_world.h"
 
+#include "store/set_aside.h"
+
 using namespace etlnode;
 
 // target-02 had everything; target-01, under test, joins in epoch 2.
@@ -127,6 +129,36 @@ static void a_batch_is_stored_as_it_comes(void **state)
     test_eq_text(role_ask(w, moving_object("GET", name)).answer.body, "seven");
     role_check(role_ask(w, moving_object("GET", deleted)), "deleted", 404, "does not exist");
     test_eq(scripted_count(peer_of(w, "target-02"), "GET /v1/node/object/"), asked); // what is of this epoch is the newest
+}
+
+static moved_item moving_damaged(const std::string &name, uint64_t version, uint64_t tag, uint64_t size)
+{
+    moved_item item = moving_item(name, version, tag, "");
+    item.row.size = size;
+    item.row.content_id = 0;
+    return item;
+}
+
+static void a_damaged_object_comes_without_its_content(void **state)
+{
+    role_world &w = role_of(state);
+    std::string name = coming(), large = coming(1), newer = coming(2);
+    test_eq_text(give(w, {moving_item(newer, 8, 1, "eight")}), "stored");
+    test_eq_text(give(w, {moving_damaged(name, 7, 1, 5), moving_item(coming(3), 1, 1, "one"), moving_damaged(large, 3, 1, 5'000'000),
+                             moving_damaged(newer, 7, 1, 5)}),
+        "stored stored stored have");
+    for (const std::string &one : {name, large}) {
+        role_check(role_ask(w, moving_object("GET", one)), "GET", 500,
+            "data is corrupt: the content was damaged when the object moved to this target, and was left behind");
+        test_true(store_row_is_damaged(moving_row_here(w, one)));
+    }
+    test_eq_text(role_ask(w, moving_object("GET", newer)).answer.body, "eight");
+    test_eq_text(give(w, {moving_damaged(name, 7, 1, 5)}), "have");
+    role_check(role_ask(w, moving_object("PUT", name), "again"), "PUT", 200, "");
+    test_eq_text(role_ask(w, moving_object("GET", name)).answer.body, "again");
+    test_true(moving_row_here(w, name).version > 7);
+    role_check(role_ask(w, moving_object("DELETE", large)), "DELETE", 200, "");
+    role_check(role_ask(w, moving_object("GET", large)), "deleted", 404, "");
 }
 
 static void the_same_or_newer_is_not_stored_again(void **state)
@@ -384,6 +416,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_question_is_answered_from_the_index, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_question_of_another_epoch_or_bucket_is_refused, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(a_batch_is_stored_as_it_comes, set_up_joined, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_object_comes_without_its_content, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(the_same_or_newer_is_not_stored_again, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(each_item_has_its_own_outcome, set_up_joined, role_tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_batch_changes_nothing, set_up_joined, role_tear_down),

@@ -1,59 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The pass of a target that gives what belongs to others: batches, large objects, removals, the proof, its end, pauses, tombstones.
-#include "moving_world.h"
+#include "giving_world.h"
 
 using namespace etlnode;
-
-// target-01, under test, had everything; then target-02 joins, then target-03.
-static const std::vector<moving_ids> growing = {{"target-01"}, {"target-01", "target-02"}};
-static const std::vector<moving_ids> further = {{"target-01"}, {"target-01", "target-02"}, {"target-01", "target-02", "target-03"}};
-static const std::vector<moving_ids> both = {{"target-01"}, {"target-01", "target-02", "target-03"}};
-
-static constexpr const char *move = "PUT /v1/node/move?";
-static constexpr const char *move_end = "POST /v1/node/move-end?";
-
-static std::string going(size_t nth = 0) { return moving_name(growing, {"target-01", "target-02"}, nth); }
-static std::string staying(size_t nth = 0) { return moving_name(growing, {"target-01", "target-01"}, nth); }
-
-static int set_up(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), growing.front());
-    return 0;
-}
-
-static void put_here(role_world &w, const std::string &name, std::string_view content = "content")
-{
-    role_check(role_ask(w, moving_object("PUT", name), content), "PUT", 200, "");
-}
-
-static bool is_here(const role_world &w, const std::string &name) { return w.node->now.rows.contains({"b", name}); }
-
-// From now on the peer says this of each object of a batch.
-static void answer_moves(role_world &w, const char *peer, const char *outcome, size_t times = SIZE_MAX)
-{
-    std::string outcomes;
-    for (size_t i = 0; i < 50; i++)
-        outcomes += std::string(i > 0 ? ",\"" : "\"") + outcome + "\"";
-    role_script(peer_of(w, peer), {.match = move, .body = "{\"outcomes\":[" + outcomes + "],\"serves_clients\":false}", .times = times});
-}
-
-static std::vector<moved_item> items_of(const sim_message &asked)
-{
-    std::vector<moved_item> items;
-    std::string_view rest = asked.body;
-    while (!rest.empty())
-        test_ok(moved_item_take(rest, items.emplace_back()));
-    return items;
-}
-
-template <class Condition> static bool until(role_world &w, Condition is_true) { return scripted_until(*w.sim, is_true); }
-static size_t count(role_world &w, const char *peer, const char *match) { return scripted_count(peer_of(w, peer), match); }
-static bool await_end(role_world &w, const char *peer = "target-02")
-{
-    return until(w, [&] { return count(w, peer, move_end) > 0; });
-}
-static std::string shares(role_world &w) { return role_ask_as_node(w, "GET /v1/node/jobs").answer.body; }
 
 // --- what is given
 
@@ -223,68 +172,6 @@ static void a_full_target_rests_while_others_are_given_to(void **state)
     answer_moves(w, "target-02", "stored");
     test_true(await_end(w, "target-02") && await_end(w, "target-03"));
     test_false(is_here(w, to_full));
-}
-
-// A row is damaged on the disk while the target is away, so that nothing of it is in memory.
-static void damage(role_world &w, const std::string &name, uint64_t file_size)
-{
-    role_stop(w);
-    index_row &row = w.image.rows.at({"b", name});
-    if (file_size == 0)
-        row.content[0]++;
-    for (auto &[id, node] : w.image.nodes) {
-        if (file_size > 0 && node.data.size() == file_size)
-            node.data[1]++;
-    }
-    role_start(w);
-    test_true(until(w, [&] { return target_has_lease(*w.t) && lifecycle_has_joined(w.t->life); }));
-}
-
-static void a_damaged_object_stops_no_others(void **state)
-{
-    role_world &w = role_of(state);
-    put_here(w, going());
-    put_here(w, going(1));
-    put_here(w, going(2), std::string(700'000, 'l'));
-    put_here(w, going(3), std::string(700'001, 'l'));
-    damage(w, going(1), 0);
-    damage(w, going(3), 700'001);
-    // The owner of large objects compares their checksums. One that arrived damaged is checked here when it is sent once more.
-    const char *mismatch = R"({"code":"checksum_mismatch","message":"checksum mismatch"})";
-    role_script(peer_of(w, "target-02"), {.match = move, .status = 400, .body = mismatch});
-    answer_moves(w, "target-02", "stored", 1);
-    role_script(peer_of(w, "target-02"), {.match = move, .status = 400, .body = mismatch, .times = 2});
-    answer_moves(w, "target-02", "stored", 1);
-    moving_join(w, {"target-02"});
-    test_true(until(w, [&] { return !is_here(w, going()) && !is_here(w, going(2)); }));
-    test_true(until(w, [&] { return shares(w).find(R"("done":"2","skipped":"0","failed":"2")") != std::string::npos; }));
-    scripted_pass(*w.sim, 5'000);
-    test_true(is_here(w, going(1)) && is_here(w, going(3)));
-    test_eq(count(w, "target-02", move_end), 0); // the drain waits
-    test_false(target_has_settled(*w.t));
-    std::string failures = role_ask_as_node(w, "GET /v1/node/jobs/g2/failures?count=9").answer.body;
-    for (const std::string &name : {going(1), going(3)})
-        test_has_text(failures, R"("bucket":"b","name":")" + name + R"(","status":500,"text":"it is damaged")");
-    test_true(failures.find("\"" + going() + "\"") == std::string::npos);
-    // One is stored again at its owner, the other is deleted there: nobody needs what is here.
-    moving_script_row(w, "target-02", moving_item(going(1), 9, 2, "again"));
-    moving_script_row(w, "target-02", moving_tombstone(going(3), 9, 2));
-    test_true(await_end(w, "target-02"));
-    test_false(is_here(w, going(1)) || is_here(w, going(3)));
-}
-
-// The owner found it damaged on its way; what is here may be whole.
-static void an_object_that_arrives_damaged_stays(void **state)
-{
-    role_world &w = role_of(state);
-    put_here(w, going());
-    answer_moves(w, "target-02", "checksum", 1);
-    moving_join(w, {"target-02"});
-    test_true(until(w, [&] { return shares(w).find(R"("failed":"1")") != std::string::npos; }));
-    test_true(is_here(w, going()));
-    answer_moves(w, "target-02", "stored");
-    test_true(await_end(w));
-    test_true(until(w, [&] { return shares(w).find(R"("done":"1","skipped":"0","failed":"0")") != std::string::npos; }));
 }
 
 // --- removals
@@ -576,8 +463,6 @@ int main()
         cmocka_unit_test_setup_teardown(what_is_refused_stays_and_is_given_again, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_target_that_cannot_be_reached_is_tried_again, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_full_target_rests_while_others_are_given_to, set_up, role_tear_down),
-        cmocka_unit_test_setup_teardown(a_damaged_object_stops_no_others, set_up, role_tear_down),
-        cmocka_unit_test_setup_teardown(an_object_that_arrives_damaged_stays, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(what_changed_meanwhile_is_not_removed, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(what_was_given_in_a_former_epoch_is_not_removed, set_up, role_tear_down),
         cmocka_unit_test_setup_teardown(a_removal_that_fails_is_tried_again, set_up, role_tear_down),
