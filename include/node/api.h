@@ -28,6 +28,7 @@ inline constexpr std::string_view path_node_register = "/v1/node/register"; // P
 inline constexpr std::string_view path_node_document = "/v1/node/document"; // target: PUT: take this cluster document; GET: the stored one
 inline constexpr std::string_view path_node_status = "/v1/node/status";     // target: GET
 inline constexpr std::string_view path_node_etl = "/v1/node/etl";           // target: GET, GET /<id>, GET /<id>/start|gone|logs
+inline constexpr std::string_view path_node_origin = "/v1/node/origin";     // target: GET /<bucket>?object=: what a job made it from
 inline constexpr std::string_view path_node_bucket = "/v1/node/bucket"; // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
 inline constexpr std::string_view path_node_move = "/v1/node/move";     // target: PUT: objects from a former owner
 inline constexpr std::string_view path_node_move_end = "/v1/node/move-end"; // target: POST: a former owner has given all
@@ -69,6 +70,8 @@ inline constexpr std::string_view header_cluster_secret = "Etlnode-Cluster-Secre
 inline constexpr std::string_view header_pause = "Etlnode-Pause";
 // Of a PUT /v1/node/move with one object as its body: the object's row as JSON
 inline constexpr std::string_view header_moved_row = "Etlnode-Row";
+// Of a PUT by another target for a job: what the object was made from, and by which job
+inline constexpr std::string_view header_made_from = "Etlnode-Made-From";
 // Of a PUT by another target: which cluster document the sender goes by (document_identity_print)
 inline constexpr std::string_view header_document = "Etlnode-Document";
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // in the answer to a start: one line for each warning

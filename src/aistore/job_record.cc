@@ -12,10 +12,19 @@ namespace etlnode {
 
 static constexpr const char *never = "0001-01-01T00:00:00Z"; // Go's zero time
 
+static json_ptr options_of(const cluster_job &job)
+{
+    json_ptr options;
+    std::string where;
+    return json_parse(job.options, options, where) ? json_object() : std::move(options); // the document holds none but JSON
+}
+
 // What a client of AIStore shows as the job's error.
 static std::string error_of(const cluster_job &job)
 {
     if (job.ended_ns == 0 || (job.failed == 0 && job.error.empty()))
+        return {};
+    if (json_bool(options_of(job).get(), "inspect", false)) // it only looks what would fail
         return {};
     if (!job.error.empty())
         return job.error;
@@ -37,6 +46,13 @@ json_ptr job_record_status(const cluster_job &job)
 
 std::string job_record_name(const cluster_job &job) { return job.kind + "[" + job.id + "]"; }
 
+bool job_record_is_shown_running(const cluster_job &job, uint64_t now_ns)
+{
+    static constexpr uint64_t idle_ns = 60'000'000'000;
+    bool idles = job.kind == "copy-listrange" || job.kind == "etl-listrange";
+    return job.ended_ns == 0 || (idles && now_ns - job.ended_ns < idle_ns);
+}
+
 static json_ptr bucket_record(const std::string &name)
 {
     json_ptr tree = json_object();
@@ -55,14 +71,17 @@ json_ptr job_record_snapshot(const cluster_job &job, const job_snapshot &share)
     json_add_text(tree.get(), "start-time", share.started_ns != 0 ? times_utc_text(share.started_ns, true) : never);
     json_add_text(tree.get(), "end-time", share.ended_ns != 0 ? times_utc_text(share.ended_ns, true) : never);
     json_add_tree(tree.get(), "bck", bucket_record(job.bucket));
-    json_add_tree(tree.get(), "src-bck", bucket_record({}));
-    json_add_tree(tree.get(), "dst-bck", bucket_record({}));
+    json_ptr options = options_of(job);
+    std::string to(json_text(options.get(), "to"));
+    json_add_tree(tree.get(), "src-bck", bucket_record(to.empty() ? std::string() : job.bucket));
+    json_add_tree(tree.get(), "dst-bck", bucket_record(to));
     json_add_text(tree.get(), "id", job.id);
     json_add_text(tree.get(), "kind", job.kind);
     json_add_text(tree.get(), "ctlmsg", job.prefix.empty() ? std::string() : "prefix:" + job.prefix);
     json_add_text(tree.get(), "abort-err", is_aborted(job) ? "aborted by user" : "");
     json_add_text(tree.get(), "err", share.error);
-    json_add_text(tree.get(), "glob.id", "0");
+    // Bits 10 to 19 are the number of workers.
+    json_add_u64_text(tree.get(), "glob.id", json_u64(options.get(), "num_workers", 0) << 10);
     cJSON *stats = json_add_object(tree.get(), "stats");
     json_add_u64_text(stats, "loc-objs", share.objects);
     json_add_u64_text(stats, "loc-bytes", share.bytes);

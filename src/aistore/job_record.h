@@ -16,6 +16,10 @@ json_ptr job_record_status(const cluster_job &job);
 // "kind[id]"
 std::string job_record_name(const cluster_job &job);
 
+// Whether clients still find it among the running ones: AIStore's jobs over lists idle for a while before they end, and its clients wait
+// for that.
+bool job_record_is_shown_running(const cluster_job &job, uint64_t now_ns);
+
 // One target's share.
 struct job_snapshot {
     uint64_t started_ns = 0, ended_ns = 0;

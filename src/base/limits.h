@@ -170,17 +170,23 @@ inline constexpr size_t job_running_max = 32;                    // of the clust
 inline constexpr size_t job_kept_max = 100;                      // that have ended
 inline constexpr uint64_t job_keep_ms = 7ull * 24 * 3600 * 1000; // from its end until it is forgotten
 inline constexpr size_t job_id_size_max = 64;
-inline constexpr size_t job_options_size_max = 4 * kib;
-inline constexpr size_t job_page_count = 512;        // names read from the index at a time
-inline constexpr size_t job_window_count = 2'048;    // names beyond the cursor: waiting, in flight, or noted in the ledger
-inline constexpr size_t job_save_count = 256;        // items that a crash may repeat
-inline constexpr uint64_t job_save_delay_ms = 1'000; // or that ended within this time
-inline constexpr uint64_t job_rest_ms = 1'000;       // after an error of the index, the ledger or an item that may work later
+inline constexpr size_t job_options_size_max = 32 * kib;     // of a job that runs; a list of names is a part of them
+inline constexpr size_t job_kept_options_size_max = 4 * kib; // of one that has ended
+inline constexpr size_t job_items_at_first = 4;              // of one job, in flight on each target
+inline constexpr size_t copy_items_max = 64;                 // of one job, in flight on each target
+inline constexpr size_t transform_items_max = 16;            // likewise, through an ETL; its pod has room for pod_connections_max
+inline constexpr size_t selection_range_count_max = 8;       // of a template of names
+inline constexpr size_t job_page_count = 512;                // names read from the index at a time
+inline constexpr size_t job_window_count = 2'048;            // names beyond the cursor: waiting, in flight, or noted in the ledger
+inline constexpr size_t job_save_count = 256;                // items that a crash may repeat
+inline constexpr uint64_t job_save_delay_ms = 1'000;         // or that ended within this time
+inline constexpr uint64_t job_rest_ms = 1'000;               // after an error of the index, the ledger or an item that may work later
 inline constexpr uint64_t job_tries_max = 5;
 inline constexpr uint64_t job_rate_default = 50 * mib; // bytes a second that a scrub reads on each target
 inline constexpr uint64_t job_rate_min = 64 * kib;
-inline constexpr size_t job_failures_page_max = 1'000;                                                    // in one answer
-inline constexpr size_t job_size_max = 6 * (job_options_size_max + object_name_size_max + kib) + 2 * kib; // in the document
+inline constexpr size_t job_failures_page_max = 1'000;                                                              // in one answer
+inline constexpr size_t job_size_max = 6 * (job_options_size_max + object_name_size_max + kib) + 2 * kib;           // in the document
+inline constexpr size_t job_kept_size_max = 6 * (job_kept_options_size_max + object_name_size_max + kib) + 2 * kib; // once it has ended
 
 static_assert(job_page_count <= job_window_count / 2, "a page fits beside what is in flight");
 
@@ -197,7 +203,8 @@ inline constexpr size_t document_size_max = document_etls_size_max +
                                             document_small_size_max *
                                                 (target_count_max + 1 + bucket_count_max + document_term_count_max +
                                                     document_destroyed_count_max + document_superseded_count_max + 1) +
-                                            former_row_size_max * former_row_count_max + job_size_max * (job_running_max + job_kept_max);
+                                            former_row_size_max * former_row_count_max + job_size_max * job_running_max +
+                                            job_kept_size_max * job_kept_max;
 inline constexpr size_t etl_size_max = json_escaped_factor * (etl_pod_size_max + etl_init_size_max) + 6 * etl_error_text_max +
                                        document_small_size_max;
 static_assert(document_size_max <= call_answer_size_max, "a target takes whatever document the proxy makes");

@@ -20,6 +20,7 @@ exit_code command_etl_stop(session &s);
 exit_code command_etl_start(session &s);
 exit_code command_etl_rm(session &s);
 exit_code command_etl_object(session &s);
+exit_code command_etl_bucket(session &s);
 
 exit_code command_object_get(session &s);
 exit_code command_object_put(session &s);
@@ -30,6 +31,7 @@ exit_code command_object_rm(session &s);
 exit_code command_bucket_create(session &s);
 exit_code command_bucket_ls(session &s);
 exit_code command_bucket_rm(session &s);
+exit_code command_bucket_cp(session &s);
 
 exit_code command_target_ls(session &s);
 exit_code command_target_drain(session &s);
@@ -65,6 +67,9 @@ std::vector<std::string> bucket_names(session &s);
 std::vector<std::string> object_names(session &s, const std::string &bucket, const std::string &prefix);
 std::vector<std::string> target_ids(session &s);
 std::vector<std::string> job_ids(session &s);
+
+// A job was started: prints its id, or waits for its end with --wait.
+exit_code job_started(session &s, const std::string &kind, const std::string &id);
 
 // Sends a GET request that returns JSON. `shape` is cJSON_Array or cJSON_Object; any other type of answer is a failure.
 failure fetch_json(session &s, const http_request &request, const char *doing, const std::string &name, int shape, json_ptr &out_tree);

@@ -24,6 +24,7 @@ enum class command : uint8_t {
     etl_start,
     etl_rm,
     etl_object,
+    etl_bucket,
     object_get,
     object_put,
     object_ls,
@@ -32,6 +33,7 @@ enum class command : uint8_t {
     bucket_create,
     bucket_ls,
     bucket_rm,
+    bucket_cp,
     target_ls,
     target_drain,
     target_activate,
@@ -86,6 +88,11 @@ struct options {
     std::string limit;
     std::string tail;
     std::string rate;
+    std::string prepend;
+    std::vector<std::string> extensions;
+    std::string pattern;
+    std::string num_workers;
+    bool force = false;
     bool wait = false;
     bool yes = false;
     bool exist_ok = false;
@@ -123,6 +130,11 @@ enum class flag : uint8_t {
     limit,
     tail,
     rate,
+    prepend,
+    extension,
+    pattern,
+    num_workers,
+    force,
     wait,
     yes,
     exist_ok,

@@ -43,6 +43,11 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(limit, "--limit", "N", "at most this many", nullptr),
     TEXT_FLAG(tail, "--tail", "N", "only the last N lines of each pod", nullptr),
     TEXT_FLAG(rate, "--rate", "BYTES", "read at most this much a second on each target (50MiB; the default)", nullptr),
+    TEXT_FLAG(prepend, "--prepend", "TEXT", "put this in front of each name at the destination", nullptr),
+    LIST_FLAG(extension, "--ext", "FORMER=NEW", "change this extension of names at the destination; repeat it for several", extensions),
+    TEXT_FLAG(pattern, "--template", "TEXT", "only the names that it spells: shard-{0001..0100}.tar", nullptr),
+    TEXT_FLAG(num_workers, "--num-workers", "N", "how many objects each target handles at a time", nullptr),
+    SWITCH_FLAG(force, "--force", "also objects whose result is there already"),
     SWITCH_FLAG(wait, "--wait", "wait until the job has ended"),
     SWITCH_FLAG(yes, "-y,--yes", "do not ask for confirmation"),
     SWITCH_FLAG(exist_ok, "--exist-ok", "do not fail if the bucket exists"),
@@ -63,6 +68,8 @@ static constexpr uint64_t reading = flag_bit(flag::no_headers);
 static constexpr uint64_t listing = reading | flag_bit(flag::sort_by) | flag_bit(flag::null_separated);
 static constexpr uint64_t changing = flag_bit(flag::dry_run);
 static constexpr uint64_t moving = flag_bit(flag::progress);
+static constexpr uint64_t copying = flag_bit(flag::prefix) | flag_bit(flag::prepend) | flag_bit(flag::extension) | flag_bit(flag::pattern) |
+                                    flag_bit(flag::num_workers) | flag_bit(flag::force) | flag_bit(flag::wait);
 
 static constexpr word_row etl_word = {"ID", word_kind::etl, true, false};
 static constexpr word_row job_word = {"ID", word_kind::job, true, false};
@@ -104,6 +111,15 @@ static constexpr command_row commands[] = {
         "OUT is a file, a directory, or - for standard output (the default).\n"
         "A truncated result is an error and leaves no file.\n",
         "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"},
+    {command::etl_bucket, "etl", "bucket", "",
+        {etl_word, {"SRC/PREFIX", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}},
+        changing | moving | copying | flag_bit(flag::args), "Transform a bucket into another one, and print the job's id",
+        "Every target transforms the objects that it holds. A bucket DST that does not exist is made. What an earlier run made of the "
+        "same\n"
+        "object with the same ETL is skipped, so a repeated job does only what is missing. `job report ID` lists the objects that "
+        "failed.\n",
+        "  etlctl etl bucket resize photos thumbs --ext jpg=webp --wait\n  etlctl etl bucket JGHEoo89gg shards/train- out --num-workers "
+        "4\n"},
 
     {command::object_get, "object", "get", "read cat download", {object_word, out_word}, moving | flag_bit(flag::range), "Read an object",
         "OUT is a file, a directory, or - for standard output (the default). On a terminal, binary data needs an explicit -.\n"
@@ -132,6 +148,11 @@ static constexpr command_row commands[] = {
     {command::bucket_rm, "bucket", "rm", "remove delete del destroy", {{"BUCKET", word_kind::bucket, true, false}},
         changing | flag_bit(flag::yes) | flag_bit(flag::ignore_not_found), "Remove a bucket and all its objects",
         "If the bucket holds objects, the command asks first, unless --yes is given.\n", "  etlctl bucket rm transform --yes\n"},
+    {command::bucket_cp, "bucket", "cp", "copy",
+        {{"SRC/PREFIX", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}}, changing | moving | copying,
+        "Copy a bucket into another one, and print the job's id",
+        "A bucket DST that does not exist is made. What has been copied already and has not changed is skipped.\n",
+        "  etlctl bucket cp photos backup --wait\n  etlctl bucket cp shards out --template 'train-{000..099}.tar' --prepend old/\n"},
 
     {command::target_ls, "target", "ls", "list show", {}, listing, "List the targets", "", "  etlctl target ls\n"},
     {command::target_drain, "target", "drain", "start-maintenance", {{"TARGET", word_kind::target, true, false}},

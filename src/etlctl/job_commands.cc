@@ -366,7 +366,11 @@ static exit_code start_job(session &s, const std::string &kind, const std::strin
     f = put_action(s, "start", std::move(value), "cannot start job", kind, reply);
     if (f)
         return session_fail(s, f);
-    std::string id(text_trim(reply.body));
+    return job_started(s, kind, std::string(text_trim(reply.body)));
+}
+
+exit_code job_started(session &s, const std::string &kind, const std::string &id)
+{
     if (s.opt.wait)
         return follow_job(s, id);
     if (is_for_people(s) || s.format == output_format::name) {
@@ -378,7 +382,7 @@ static exit_code start_job(session &s, const std::string &kind, const std::strin
         item_print(stdout, s.format, "Job", std::span<const column>(job_columns).first(2), "id", item.get());
     }
     note_started(s, kind, id);
-    f = session_flush(s);
+    failure f = session_flush(s);
     return f ? session_fail(s, f) : exit_code::ok;
 }
 

@@ -30,6 +30,7 @@ static exit_code run(session &s)
     case command::etl_start: return command_etl_start(s);
     case command::etl_rm: return command_etl_rm(s);
     case command::etl_object: return command_etl_object(s);
+    case command::etl_bucket: return command_etl_bucket(s);
     case command::object_get: return command_object_get(s);
     case command::object_put: return command_object_put(s);
     case command::object_ls: return command_object_ls(s);
@@ -38,6 +39,7 @@ static exit_code run(session &s)
     case command::bucket_create: return command_bucket_create(s);
     case command::bucket_ls: return command_bucket_ls(s);
     case command::bucket_rm: return command_bucket_rm(s);
+    case command::bucket_cp: return command_bucket_cp(s);
     case command::target_ls: return command_target_ls(s);
     case command::target_drain: return command_target_drain(s);
     case command::target_found: return command_target_found(s);

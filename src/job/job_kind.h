@@ -18,6 +18,23 @@
 namespace etlnode {
 
 struct job;
+struct job_item;
+
+// One object that is kept under another name, here or on the target that the placement names, unchanged or through an ETL.
+struct job_copy {
+    std::string job_id;
+    std::string bucket, name; // of the source
+    uint64_t version = 0;     // as planned
+    uint64_t checksum = 0;    // likewise
+    std::string to_bucket, to_name;
+    std::string etl;        // empty: unchanged
+    std::string etl_args;   // for the ETL; empty: none
+    bool is_dry = false;    // the result is not kept
+    bool is_forced = false; // also if the destination was made from this very source in this very way
+    job_item *item = nullptr;
+    // Once, later. `err` is set: it failed, and `text` says why; `stopping`: copy_stop was called.
+    void (*on_done)(job_item &item, error err, const std::string &text, job_outcome outcome, uint64_t bytes) = nullptr;
+};
 
 // What the target lends to its jobs.
 struct job_tools {
@@ -25,8 +42,14 @@ struct job_tools {
     store *objects = nullptr;
     // The smallest name of a bucket of the cluster that is greater than `after`; false if there is none.
     bool (*next_bucket)(void *arg, const std::string &after, std::string &out_bucket) = nullptr;
-    // Of the placement in force. A pass counts only if it lay wholly in one.
+    // Of the placement in force; 0: objects move. A pass counts only if it lay wholly in one in which nothing moves.
     uint64_t (*epoch)(void *arg) = nullptr;
+    // Begins a copy, and returns what `stop_copy` takes until on_done.
+    void *(*begin_copy)(void *arg, job_copy copy) = nullptr;
+    void (*stop_copy)(void *copy) = nullptr;
+    // Deletes an object as a client does. on_done is called once, later.
+    void (*remove)(void *arg, const std::string &bucket, const std::string &name, job_item &item,
+        void (*on_done)(job_item &item, error err, const std::string &text)) = nullptr;
     // Clients are served at this moment; jobs leave them most of the disk.
     bool (*is_busy)(void *arg) = nullptr;
     void *arg = nullptr;
@@ -61,6 +84,8 @@ struct job_kind {
     // Takes what it needs of the options. Called before the first item, also after a restart.
     void (*open)(job &j, const cJSON *options);
     void (*close)(job &j);
+    // Whether the job handles the object at all; null: all that the plan finds.
+    bool (*selects)(const job &j, const std::string &name);
     // Begins an item. It ends later, never inside this call, by one of the three functions below.
     void (*begin)(job_item &item);
     // The item shall end soon: by job_item_stopped if it has no outcome yet.
@@ -70,11 +95,13 @@ struct job_kind {
 const job_tools &job_tools_of(const job_item &item);
 // The kind's own, between open and close.
 void *job_state_of(const job_item &item);
+const job_order &job_order_of(const job_item &item);
 const index_row &job_item_row(const job_item &item);
 
 // Exactly one of these ends an item; it is invalid afterwards.
 void job_item_ended(job_item &item, job_outcome outcome, uint64_t bytes);
-// A failure that may pass (error_is_retryable, no_space) is tried again some times; the other kinds, and the last try, are the outcome.
+// What lies at this node or another one (no_space, unavailable, not_ready, overloaded) is tried again until it passes. Another failure that
+// may pass (error_is_retryable) is tried again some times; the other kinds, and the last try, are the outcome.
 void job_item_failed(job_item &item, error err, std::string text, uint64_t bytes);
 void job_item_stopped(job_item &item);
 

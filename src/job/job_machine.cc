@@ -41,6 +41,8 @@ static void on_timer(void *arg) { take(*static_cast<job *>(arg), E::deadline); }
 static void plan_rows(job &j, std::vector<index_row> &rows)
 {
     for (index_row &row : rows) {
+        if (j.kind->selects != nullptr && !j.kind->selects(j, row.name))
+            continue;
         bool is_noted = j.noted.erase({row.bucket, row.name}) > 0;
         window_add(j.window, std::move(row), is_noted);
     }
@@ -110,7 +112,8 @@ static void ask_page(job &j)
 static void begin_items(job &j)
 {
     uint64_t number = 0;
-    while (j.window.in_flight < j.kind->items_max && window_begin_next(j.window, number)) {
+    size_t items_max = j.items_max != 0 ? j.items_max : j.kind->items_max;
+    while (j.window.in_flight < std::min(items_max, j.items_now) && window_begin_next(j.window, number)) {
         j.items.push_back(std::make_unique<job_item>(job_item{&j, number, nullptr}));
         j.kind->begin(*j.items.back());
     }
@@ -160,6 +163,12 @@ static void begin_next_pass(job &j)
 }
 
 static void rest(job &j) { timer_arm(env_of(j), j.deadline_timer, job_rest_ms); }
+static void rest_until_settled(job &j)
+{
+    j.waiting = "objects move between targets: it looks for what it has missed when they have settled";
+    rest(j);
+}
+
 static void stop_timer(job &j) { timer_stop(env_of(j), j.deadline_timer); }
 
 static void end_row(job &j, const char *state)
@@ -197,6 +206,7 @@ static void save_rest(job &j) { save(j); }
 
 // --- guards
 
+static bool placement_moves(const job &j) { return j.kind->epochs > 0 && j.tools.epoch(j.tools.arg) == 0; }
 static bool placement_changed(const job &j) { return j.kind->epochs > 0 && j.tools.epoch(j.tools.arg) != j.row.epoch; }
 static bool has_unsaved(const job &j) { return j.window.unsaved > 0; }
 
@@ -232,6 +242,7 @@ static constexpr sm_row<job> rows[] = {
     {S::running, E::page_failed, always, SM_FN(rest), S::resting},
     {S::running, E::again, always, SM_FN(rest), S::resting},
     {S::running, E::not_stored, always, SM_FN(rest), S::resting},
+    {S::running, E::drained, SM_FN(placement_moves), SM_FN(rest_until_settled), S::resting},
     {S::running, E::drained, SM_FN(placement_changed), SM_FN(begin_next_pass), S::running},
     {S::running, E::drained, always, SM_FN(note_done), S::finishing},
     {S::running, E::cancel, always, SM_FN(stop_items), S::cancelling},
@@ -332,6 +343,7 @@ void job_begin(job &j, const std::vector<ledger_ahead> &ahead)
     }
     if (j.kind->open != nullptr)
         j.kind->open(j, options.get());
+    j.items_now = job_items_at_first;
     take(j, E::begin);
 }
 
@@ -342,6 +354,7 @@ void job_stop(job &j) { take(j, E::stop); }
 
 const job_tools &job_tools_of(const job_item &item) { return item.owner->tools; }
 void *job_state_of(const job_item &item) { return item.owner->state_of_kind; }
+const job_order &job_order_of(const job_item &item) { return item.owner->order; }
 const index_row &job_item_row(const job_item &item) { return window_slot_of(item.owner->window, item.number).row; }
 
 static void forget_item(job &j, const job_item &item)
@@ -355,6 +368,7 @@ static void end_item(job_item &item, job_outcome outcome, uint64_t bytes, ledger
     if (j.window.unsaved == 0)
         j.unsaved_since_ms = clock_now_ms(env_of(j));
     window_end(j.window, item.number, outcome, bytes, std::move(failure));
+    j.items_now = std::min(j.items_now + 1, job_window_count);
     forget_item(j, item);
     take(j, E::item);
 }
@@ -373,11 +387,18 @@ void job_item_stopped(job_item &item)
     take(j, E::item);
 }
 
+// It is not the item's fault.
+static bool lies_elsewhere(error_code code)
+{
+    return code == error_code::no_space || code == error_code::unavailable || code == error_code::not_ready ||
+           code == error_code::overloaded;
+}
+
 void job_item_failed(job_item &item, error err, std::string text, uint64_t bytes)
 {
     job &j = *item.owner;
     uint64_t tries = window_slot_of(j.window, item.number).tries;
-    bool may_pass = err.code == error_code::no_space || (error_is_retryable(err.code) && tries < job_tries_max);
+    bool may_pass = lies_elsewhere(err.code) || (error_is_retryable(err.code) && tries < job_tries_max);
     if (!may_pass) {
         end_item(item, job_outcome::failed, bytes, {.status = error_http_status(err.code), .text = std::move(text)});
         return;

@@ -141,7 +141,8 @@ struct sink_put_options {
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr; // of all three
     put_gate gate;
-    std::unique_ptr<put_copy> copy; // null: it is not one
+    std::unique_ptr<put_copy> copy;      // null: it is not one
+    std::unique_ptr<std::string> custom; // kept beside the content; null: nothing
 };
 sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"

@@ -122,6 +122,8 @@ static void begin(void *self, sink_head &head)
     s.has_checksum = head.has_checksum;
     s.checksum = head.checksum;
     s.target = put_start(*s.objects, s.options.bucket, s.options.name, std::move(head.content_type));
+    if (s.options.custom)
+        put_set_custom(*s.target, std::move(*s.options.custom));
     if (s.options.copy)
         put_set_copy(*s.target, s.options.copy->row, s.options.copy->origin_tag);
 }

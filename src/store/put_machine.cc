@@ -544,6 +544,8 @@ void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checks
 
 void put_set_terms(put &p, const store_terms &terms) { p.terms = terms; }
 
+void put_set_custom(put &p, std::string custom) { p.row.custom = std::move(custom); }
+
 void put_set_copy(put &p, const index_row &row, uint64_t origin_tag)
 {
     p.copy = std::make_unique<index_change>();

@@ -101,6 +101,8 @@ struct store_terms {
 };
 // For this put instead of the store's own (store_set_terms). Until put_commit or, if it is held, put_release.
 void put_set_terms(put &p, const store_terms &terms);
+// What is kept beside the content (index_row.custom). Until put_commit.
+void put_set_custom(put &p, std::string custom);
 // The content is a copy of another target's row, whose version, changed_ns, etag, custom and tag (the one that it gets here) are given.
 // `conflict`: this copy or a newer one is here.
 void put_set_copy(put &p, const index_row &row, uint64_t origin_tag);

@@ -47,7 +47,7 @@ static void log_outcome(const transfer &t)
     if (t.outcome == transfer_outcome::ok)
         return;
     std::string line = text_format("request=%s etl=%s object=\"ais://%s/%s\" outcome=%s reason=\"%s\"",
-        std::string(exchange_request_id(*t.x)).c_str(), t.etl_id.c_str(), t.bucket.c_str(), text_escape(t.name).c_str(),
+        std::string(transfer_request_id(t)).c_str(), t.etl_id.c_str(), t.bucket.c_str(), text_escape(t.name).c_str(),
         transfer_outcome_names[static_cast<size_t>(t.outcome)], text_escape(t.err_text).c_str());
     if (t.outcome == transfer_outcome::redirected)
         LOG(debug, "transfer", "%s", line.c_str());
@@ -112,7 +112,7 @@ static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
     report.duration_ms = clock_now_ms(*t.e) - t.began_ms;
     report.bucket = t.bucket;
     report.name = t.name;
-    report.request_id = exchange_request_id(*t.x);
+    report.request_id = transfer_request_id(t);
     report.text = t.err_text;
     report.code = t.err.code;
     report.status = t.err_status != 0 ? t.err_status : error_http_status(t.err.code);
@@ -165,8 +165,8 @@ void finish_stalled(transfer &t)
 
 void finish_stopped(transfer &t)
 {
-    if (!exchange_is_gone(*t.x)) {
-        failure_set(t, error_code::stopping, "the node is shutting down");
+    if (t.x == nullptr || !exchange_is_gone(*t.x)) {
+        failure_set(t, error_code::stopping, t.x == nullptr ? "the job was stopped" : "the node is shutting down");
         finish_failed(t);
         return;
     }

@@ -64,7 +64,8 @@ static void on_object(void *arg, error err, const store_object *object)
 void transfer_look_up(transfer &t)
 {
     transfer_make_clock(t);
-    exchange_on_gone(*t.x, on_gone, &t, true);
+    if (t.x != nullptr)
+        exchange_on_gone(*t.x, on_gone, &t, true);
     const store_object *hot = store_peek(*t.host->objects, t.bucket, t.name);
     if (hot != nullptr && !store_is_checked(*t.host->objects, hot, 0)) {
         look_at_object(t, hot);

@@ -50,10 +50,13 @@ struct transfer_host_options {
 
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
 
+struct transfer;
+
 struct transfer_request {
     // The request that asked for this: logs and the request to the pod name it, and the transfer ends when its client leaves. Lifetime:
-    // until the sink has ended and on_done was called.
+    // until the sink has ended and on_done was called. Null: a job asks, by the id below, and may stop the transfer.
     exchange *x = nullptr;
+    std::string_view request_id = {}; // without x. Lifetime: the call
     const http_head
         *asked = nullptr; // the request that the pod is to answer: the client's; null: a plain GET of the node's own. Lifetime: that of x
     std::string_view query = {}; // raw; the pod gets what the cluster does not read itself. Lifetime: the call
@@ -66,8 +69,11 @@ struct transfer_request {
     void (*on_done)(void *arg, const transfer_report &report) = nullptr;
     void *arg = nullptr;
 };
-// Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal.
-void transfer_begin(transfer_host &host, transfer_request request);
+// Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal. Returns null if there was no room;
+// then on_done has been called. Lifetime of what it returns: until on_done.
+transfer *transfer_begin(transfer_host &host, transfer_request request);
+// Abandons its sink. on_done is called before this returns. Requires: it has no `x`.
+void transfer_stop(transfer &t);
 // A pod reads the object (hrev, hpull): `x` is its request, which is about to be answered. Returns the argument for on_progress of that
 // answer. Release it with transfer_pod_read_end when the answer has been sent.
 struct transfer_pod_read;

@@ -56,19 +56,23 @@ static void refuse(transfer_request &request, const std::string &text)
     request.on_done(request.arg, report);
 }
 
-void transfer_begin(transfer_host &host, transfer_request request)
+transfer *transfer_begin(transfer_host &host, transfer_request request)
 {
     pod_memory *pod = request.etl.empty() ? nullptr : admission_find(host, request.etl);
     std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : request.etl);
     if (std::string why = refusal(host, pod, id); !why.empty()) {
         refuse(request, why);
-        return;
+        return nullptr;
     }
     transfer *t = new transfer;
     t->sm.id = host.next_id++;
     t->e = host.e;
     t->host = &host;
     t->x = request.x;
+    if (request.x == nullptr) {
+        t->job_request_id = request.request_id;
+        t->job_query = request.query;
+    }
     t->asked = request.asked != nullptr ? request.asked : &plain_get;
     t->query = mode_query_of(request.query);
     t->bucket = std::move(request.bucket);
@@ -84,6 +88,23 @@ void transfer_begin(transfer_host &host, transfer_request request)
     if (pod != nullptr)
         pod->transfers++;
     transfer_look_up(*t);
+    return t;
+}
+
+void transfer_stop(transfer &t)
+{
+    CHECK(t.x == nullptr);
+    transfer_step(t, transfer::event::stop);
+}
+
+std::string_view transfer_request_id(const transfer &t)
+{
+    return t.x != nullptr ? exchange_request_id(*t.x) : std::string_view(t.job_request_id);
+}
+
+std::string_view transfer_asked_query(const transfer &t)
+{
+    return t.x != nullptr ? std::string_view(exchange_head(*t.x).query) : std::string_view(t.job_query);
 }
 
 struct transfer_pod_read {

@@ -322,7 +322,7 @@ void transfer_try_pod(transfer &t)
             return;
         }
         if (auto *refusal = transfer_mode_of(view.definition->mode).refusal; refusal != nullptr) {
-            if (std::string why = refusal(exchange_head(*t.x).query); !why.empty()) {
+            if (std::string why = refusal(transfer_asked_query(t)); !why.empty()) {
                 failure_set(t, error_code::bad_request, std::move(why));
                 break;
             }

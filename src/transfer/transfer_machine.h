@@ -73,7 +73,9 @@ struct transfer {
     sm_news<transfer_news> news;
     env *e = nullptr;
     transfer_host *host = nullptr;
-    exchange *x = nullptr;            // until the sink has ended
+    exchange *x = nullptr;            // until the sink has ended; null: a job asks
+    std::string job_request_id;       // without x
+    std::string job_query;            // likewise: raw
     const http_head *asked = nullptr; // what the pod is to answer. Lifetime: that of x
     std::string query;                // for the pod
     std::string bucket, name;
@@ -149,6 +151,10 @@ struct transfer_host {
 
 // A header of the request that the pod is to answer; empty: it has none.
 std::string_view transfer_asked(const transfer &t, std::string_view name);
+
+std::string_view transfer_request_id(const transfer &t);
+// The query as it was asked, raw.
+std::string_view transfer_asked_query(const transfer &t);
 
 void transfer_step(transfer &t, transfer::event event);
 void transfer_make_clock(transfer &t);

@@ -294,6 +294,8 @@ void upload_begin(store &s, exchange &x, upload_options options)
     u->x = &x;
     u->options = std::move(options);
     u->target = put_start(s, u->options.bucket, u->options.name, u->options.content_type);
+    if (u->options.custom)
+        put_set_custom(*u->target, std::move(*u->options.custom));
     if (u->options.copy)
         put_set_copy(*u->target, u->options.copy->row, u->options.copy->origin_tag);
     clock_post(*u->e, on_body_ready, u);

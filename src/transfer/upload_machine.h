@@ -26,7 +26,8 @@ struct upload_options {
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr; // of all three
     put_gate gate;
-    std::unique_ptr<put_copy> copy; // null: it is not one
+    std::unique_ptr<put_copy> copy;      // null: it is not one
+    std::unique_ptr<std::string> custom; // kept beside the content; null: nothing
 };
 
 // Answers `x` exactly once: 200 when the object is durable, otherwise with the reason.

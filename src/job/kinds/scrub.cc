@@ -66,6 +66,7 @@ const job_kind job_kind_scrub = {
     .check_options = check_options,
     .open = open,
     .close = close,
+    .selects = nullptr,
     .begin = begin,
     .stop = stop,
 };

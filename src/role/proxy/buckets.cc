@@ -5,6 +5,7 @@
 // Normal   the document is changed, and the targets hold it before the client gets its answer.
 // Fails    400 names and actions; 404; 409 with AIStore's phrases, which its clients match; 501 for later providers and actions.
 // Limits   bucket_count_max, bucket_name_size_max.
+#include "role/proxy/bucket_jobs.h"
 #include "role/proxy/request.h"
 #include "role/proxy/usage.h"
 
@@ -47,9 +48,8 @@ std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 
 // --- what AIStore's clients may request, and this node answers with 501 instead of "unknown"
 
-static constexpr std::string_view actions_of_later[] = {"copy-bck", "etl-bck", "move-bck", "copy-listrange", "etl-listrange",
-    "prefetch-listrange", "delete-listrange", "evict-listrange", "evict-remote-bck", "archive", "make-n-copies", "ec-encode", "rechunk",
-    "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
+static constexpr std::string_view actions_of_later[] = {"move-bck", "prefetch-listrange", "evict-listrange", "evict-remote-bck", "archive",
+    "make-n-copies", "ec-encode", "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
 
 static void refuse_action(proxy_request &r, const std::string &action, std::string_view expected)
 {
@@ -202,18 +202,30 @@ static void on_created(bucket_request &r, error err)
     proxy_request_answer(r, {});
 }
 
+static void begin_job(bucket_request &r, const std::string &action, const cJSON *tree)
+{
+    proxy &p = *r.p;
+    std::string bucket = std::move(r.bucket);
+    proxy_bucket_job_serve(p, proxy_request_release(r), std::move(bucket), action, json_get(tree, "value"));
+}
+
 static void on_post_body(bucket_request &r, std::string body)
 {
     json_ptr tree;
     std::string action;
     if (!proxy_request_read_action(r, body, tree, action))
         return;
-    if (action != "create-bck") {
+    bool is_job = proxy_is_bucket_job(action) && action != "delete-listrange";
+    if (!is_job && action != "create-bck") {
         refuse_action(r, action, "create-bck");
         return;
     }
-    if (fail_at_odds(r) || fail_orphans(r))
+    if (fail_at_odds(r) || (!is_job && fail_orphans(r)))
         return;
+    if (is_job) {
+        begin_job(r, action, tree.get());
+        return;
+    }
     const cJSON *properties = json_get(tree.get(), "value");
     if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
         proxy_request_fail(r, error_code::not_implemented,
@@ -283,12 +295,16 @@ static void on_delete_body(bucket_request &r, std::string body)
     std::string action;
     if (!proxy_request_read_action(r, body, tree, action))
         return;
-    if (action != "destroy-bck") {
+    if (action != "destroy-bck" && action != "delete-listrange") {
         refuse_action(r, action, "destroy-bck");
         return;
     }
     if (fail_at_odds(r))
         return;
+    if (action == "delete-listrange") {
+        begin_job(r, action, tree.get());
+        return;
+    }
     proxy_request_change<apply_destroy, on_destroyed>(r, true);
 }
 

@@ -19,7 +19,8 @@ namespace etlnode {
 
 struct etl_request : proxy_request {
     std::string etl;
-    std::string job; // the job whose failures are requested; empty: all
+    std::string job;     // the job whose failures are requested; empty: all
+    json_ptr job_errors; // of that job, as AIStore shows them
 };
 
 struct etl_end_request : proxy_request {
@@ -249,9 +250,9 @@ static void on_show_answers(etl_request &r, std::vector<broadcast_answer> answer
         init = json_object();
     json_add_tree(tree.get(), "init_msg", std::move(init));
     etl_reported_failures failures = proxy_etl_failures(answers);
-    // Jobs have lists of their own, but there are none yet. Only the list of reads exists, and it is also the default without a job.
+    // Without a job, and with the ETL's own, it is the list of reads.
     bool wants_reads = r.job.empty() || r.job == proxy_etl_job_id(*etl);
-    json_add_tree(tree.get(), "obj_errors", wants_reads ? proxy_etl_obj_errors(failures) : json_array());
+    json_add_tree(tree.get(), "obj_errors", wants_reads ? proxy_etl_obj_errors(failures) : std::move(r.job_errors));
     json_add_u64(tree.get(), "errors", failures.count);
     json_add_text(tree.get(), "id", etl->id);
     json_add_text(tree.get(), "name", etl->name);
@@ -305,25 +306,57 @@ static void on_health_answers(etl_request &r, std::vector<broadcast_answer> answ
     proxy_request_answer_json(r, list.get());
 }
 
-template <auto on_answers> static void ask_status(proxy &p, exchange &x, const route_match &match)
+template <auto on_answers> static void ask_status(etl_request &r)
+{
+    broadcast_request request;
+    request.target = proxy_node_etl_path(r.etl, "?failures=true");
+    std::string asks;
+    if (url_query_get(exchange_head(*r.x).query, "pods", asks) && text_is_true(asks))
+        request.target += "&pod=true";
+    request.deadline_ms = etl_status_timeout_ms;
+    proxy_request_broadcast<on_answers>(r, proxy_speaking_peers(*r.p), request);
+}
+
+static void on_job_failures(etl_request &r, std::vector<broadcast_answer> answers)
+{
+    r.job_errors = proxy_job_obj_errors(answers);
+    ask_status<on_show_answers>(r);
+}
+
+static void ask_job_failures(etl_request &r)
+{
+    broadcast_request request;
+    request.target = "/v1/node/jobs/" + url_encode(r.job) + "/failures";
+    request.deadline_ms = etl_status_timeout_ms;
+    proxy_request_broadcast<on_job_failures>(r, proxy_speaking_peers(*r.p), request);
+}
+
+static etl_request *make_request(proxy &p, exchange &x, const route_match &match)
 {
     const cluster_etl *etl = proxy_etl_find(p, x, match.args[0]);
     if (etl == nullptr)
-        return;
+        return nullptr;
     etl_request &r = proxy_request_make<etl_request>(p, x);
     r.etl = etl->id;
-    broadcast_request request;
-    request.target = proxy_node_etl_path(etl->id, "?failures=true");
-    std::string asks;
+    r.job_errors = json_array();
     url_query_get(exchange_head(x).query, "uuid", r.job);
-    if (url_query_get(exchange_head(x).query, "pods", asks) && text_is_true(asks))
-        request.target += "&pod=true";
-    request.deadline_ms = etl_status_timeout_ms;
-    proxy_request_broadcast<on_answers>(r, proxy_speaking_peers(p), request);
+    return &r;
 }
 
-static void serve_etl_show(proxy &p, exchange &x, const route_match &match) { ask_status<on_show_answers>(p, x, match); }
-static void serve_etl_health(proxy &p, exchange &x, const route_match &match) { ask_status<on_health_answers>(p, x, match); }
+static void serve_etl_show(proxy &p, exchange &x, const route_match &match)
+{
+    etl_request *r = make_request(p, x, match);
+    if (r != nullptr && document_find_job(proxy_document(p), r->job) != nullptr)
+        ask_job_failures(*r);
+    else if (r != nullptr)
+        ask_status<on_show_answers>(*r);
+}
+
+static void serve_etl_health(proxy &p, exchange &x, const route_match &match)
+{
+    if (etl_request *r = make_request(p, x, match); r != nullptr)
+        ask_status<on_health_answers>(*r);
+}
 
 // --- logs
 

@@ -5,6 +5,7 @@
 // Normal   every target reports its most recent failures; the newest of all are shown, sorted by time.
 // Fails    404. A target that does not answer is named, and its failures are missing.
 // Limits   failures_kept_max, etl_status_timeout_ms.
+#include "job/job_report.h"
 #include "role/proxy/request.h"
 
 #include <algorithm>
@@ -66,6 +67,30 @@ json_ptr proxy_etl_obj_errors(const etl_reported_failures &failures)
         json_add_text(one.get(), "msg", json_text(newest[i], "text"));
         json_add_u64(one.get(), "ecode", json_u64(newest[i], "status", 0));
         json_append(list.get(), std::move(one));
+    }
+    return list;
+}
+
+json_ptr proxy_job_obj_errors(const std::vector<broadcast_answer> &answers)
+{
+    json_ptr list = json_array();
+    for (const broadcast_answer &answer : answers) {
+        json_ptr tree;
+        std::string where;
+        if (!broadcast_succeeded(answer) || json_parse(answer.body, tree, where))
+            continue;
+        const cJSON *item = nullptr;
+        cJSON_ArrayForEach(item, tree.get())
+        {
+            ledger_failure failure;
+            if (!job_failure_parse(item, failure))
+                continue;
+            json_ptr one = json_object();
+            json_add_text(one.get(), "obj_name", "ais://" + failure.bucket + "/" + failure.name);
+            json_add_text(one.get(), "msg", failure.text);
+            json_add_u64(one.get(), "ecode", failure.status);
+            json_append(list.get(), std::move(one));
+        }
     }
     return list;
 }

@@ -5,6 +5,7 @@
 // Normal   a start stores the job in the document, and answers its id when the targets hold it; a stop stores that it is to end.
 // Fails    400 for options; 404 for a bucket or a job; 409 for too many jobs; 501 for kinds that only AIStore has.
 // Limits   job_running_max, job_options_size_max.
+#include "role/proxy/bucket_jobs.h"
 #include "role/proxy/jobs.h"
 
 #include "aistore/job_record.h"
@@ -27,11 +28,12 @@ struct job_change : proxy_request {
 
 // --- start
 
+// Those that a start may name.
 static std::string kinds_text()
 {
     std::string text;
     for (const job_kind *kind : job_kinds())
-        text += std::string(kind->name) + ", ";
+        text += proxy_is_bucket_job(kind->name) ? std::string() : std::string(kind->name) + ", ";
     return text + std::string(rebalance_kind);
 }
 
@@ -42,6 +44,23 @@ static cluster_job *find_rebalance(cluster_document &document)
     return job != nullptr && job->ended_ns == 0 ? job : nullptr;
 }
 
+error proxy_job_admit(proxy &p, cluster_document &next, cluster_job &job)
+{
+    document_prune_jobs(next, clock_wall_ns(*p.e));
+    size_t running = 0;
+    for (const cluster_job &one : next.jobs)
+        running += one.ended_ns == 0 ? 1 : 0;
+    if (running >= job_running_max)
+        return make_error(error_code::conflict, "as many jobs run as may run at a time; wait for one or cancel one");
+    while (job.id.empty() || document_find_job(next, job.id) != nullptr) {
+        static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        job.id = rng_text(p.e->random, alphabet, sizeof alphabet - 1 - 10, 1); // it begins with a letter
+        job.id += rng_text(p.e->random, alphabet, sizeof alphabet - 1, 8);
+    }
+    next.jobs.push_back(job);
+    return no_error;
+}
+
 static error apply_start(job_change &r, cluster_document &next)
 {
     cluster_job *rebalance = r.job.kind == rebalance_kind ? find_rebalance(next) : nullptr;
@@ -50,39 +69,29 @@ static error apply_start(job_change &r, cluster_document &next)
         r.job = *rebalance;
         return no_error;
     }
-    document_prune_jobs(next, clock_wall_ns(*r.p->e));
-    size_t running = 0;
-    for (const cluster_job &job : next.jobs)
-        running += job.ended_ns == 0 ? 1 : 0;
-    if (running >= job_running_max)
-        return make_error(error_code::conflict, "as many jobs run as may run at a time; wait for one or cancel one");
     if (!r.job.bucket.empty() && document_find_bucket(next, r.job.bucket) == nullptr)
         return make_error(error_code::bucket_not_found);
-    while (r.job.id.empty() || document_find_job(next, r.job.id) != nullptr) {
-        static constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-        r.job.id = rng_text(r.p->e->random, alphabet, sizeof alphabet - 1 - 10, 1); // it begins with a letter
-        r.job.id += rng_text(r.p->e->random, alphabet, sizeof alphabet - 1, 8);
-    }
-    next.jobs.push_back(r.job);
-    return no_error;
+    return proxy_job_admit(*r.p, next, r.job);
+}
+
+void proxy_job_answer_started(proxy_request &r, const cluster_job &job)
+{
+    LOG(info, "job", "job=%s kind=%s bucket=%s creator=%s msg=\"a job was started\"", job.id.c_str(), text_escape(job.kind).c_str(),
+        text_escape(job.bucket).c_str(), text_escape(job.creator).c_str());
+    answer a;
+    a.content_type = "text/plain; charset=utf-8";
+    a.body = job.id;
+    proxy_request_answer(r, std::move(a));
 }
 
 static void on_started(job_change &r, error err)
 {
-    if (err.code == error_code::bucket_not_found) {
+    if (err.code == error_code::bucket_not_found)
         proxy_request_fail(r, err.code, hint_bucket_missing(r.job.bucket, proxy_bucket_names(*r.p)));
-        return;
-    }
-    if (err) {
+    else if (err)
         proxy_request_fail(r, err.code, error_text(err));
-        return;
-    }
-    LOG(info, "job", "job=%s kind=%s bucket=%s creator=%s msg=\"a job was started\"", r.job.id.c_str(), text_escape(r.job.kind).c_str(),
-        text_escape(r.job.bucket).c_str(), text_escape(r.job.creator).c_str());
-    answer a;
-    a.content_type = "text/plain; charset=utf-8";
-    a.body = r.job.id;
-    proxy_request_answer(r, std::move(a));
+    else
+        proxy_job_answer_started(r, r.job);
 }
 
 // AIStore's clients say nothing of what only this node knows.
@@ -137,6 +146,12 @@ static void start(job_change &r, const cJSON *value)
         proxy_request_fail(r, kind.empty() ? error_code::bad_request : error_code::not_implemented,
             kind.empty() ? "which kind of job? there are: " + kinds_text()
                          : "there is no job of kind \"" + text_escape(kind) + "\"; there are: " + kinds_text());
+        return;
+    }
+    if (proxy_is_bucket_job(kind)) {
+        proxy_request_fail(r, error_code::bad_request,
+            "a job of kind " + std::string(kind) +
+                " is started by an action on its bucket, for example with etlctl etl bucket or etlctl bucket cp");
         return;
     }
     r.job.kind = kind;
@@ -253,7 +268,7 @@ static void answer_running(job_question &r)
 {
     json_ptr list = json_array();
     for (const cluster_job &job : proxy_document(*r.p).jobs) {
-        if (job.ended_ns == 0 && job_query_matches(r.query, job))
+        if (job_record_is_shown_running(job, clock_wall_ns(*r.p->e)) && job_query_matches(r.query, job))
             json_append_text(list.get(), job_record_name(job));
     }
     proxy_request_answer_json(r, list.get());

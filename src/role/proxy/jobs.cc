@@ -86,6 +86,20 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
 
 // --- the end of a job
 
+// A long list of names is not kept beyond the end.
+static void shed_list(cluster_job &job)
+{
+    if (job.options.size() <= job_kept_options_size_max)
+        return;
+    json_ptr options;
+    std::string where;
+    (void)json_parse(job.options, options, where); // the document holds none but JSON
+    int count = cJSON_GetArraySize(json_get(options.get(), "objnames"));
+    cJSON_DeleteItemFromObject(options.get(), "objnames");
+    json_add_u64(options.get(), "objnames_count", static_cast<uint64_t>(count));
+    job.options = json_print(options.get());
+}
+
 static void end_job(cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
 {
     job.ended_ns = std::max<uint64_t>(now_ns, 1);
@@ -95,6 +109,7 @@ static void end_job(cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
     job.failed = sum.failed;
     job.bytes = sum.bytes;
     job.error = sum.error;
+    shed_list(job);
     LOG(info, "job", "job=%s kind=%s state=%s done=%llu skipped=%llu failed=%llu msg=\"the job is over on all targets\"", job.id.c_str(),
         text_escape(job.kind).c_str(), job.state.c_str(), static_cast<unsigned long long>(job.done),
         static_cast<unsigned long long>(job.skipped), static_cast<unsigned long long>(job.failed));

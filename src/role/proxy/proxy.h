@@ -290,6 +290,8 @@ struct etl_reported_failures {
 etl_reported_failures proxy_etl_failures(const std::vector<broadcast_answer> &answers);
 // For AIStore's clients: [{"obj_name","msg","ecode"}], each object once.
 json_ptr proxy_etl_obj_errors(const etl_reported_failures &failures);
+// The same of a job, from pages of its failures.
+json_ptr proxy_job_obj_errors(const std::vector<broadcast_answer> &answers);
 // Null: the request has been answered with 404.
 const cluster_etl *proxy_etl_find(proxy &p, exchange &x, std::string_view raw);
 std::vector<broadcast_peer> proxy_speaking_peers(const proxy &p);

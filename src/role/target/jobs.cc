@@ -5,6 +5,7 @@
 // Knows    job, store, http, control.        Known by  target.cc, document.cc, heartbeat.cc.
 // Normal   the document says which jobs there are; the heartbeat says how far those are that are not over in the document.
 // Limits   job_failures_page_max.
+#include "role/target/copies.h"
 #include "role/target/rebalance.h"
 
 #include <algorithm>
@@ -32,7 +33,12 @@ static bool next_bucket(void *arg, const std::string &after, std::string &out_bu
     return true;
 }
 
-static uint64_t epoch(void *arg) { return document_epoch(static_cast<const target *>(arg)->document); }
+// While objects move, one may go past two cursors.
+static uint64_t epoch(void *arg)
+{
+    const cluster_document &document = static_cast<const target *>(arg)->document;
+    return placement_is_moving(document.placement) ? 0 : document_epoch(document);
+}
 
 static bool is_busy(void *arg)
 {
@@ -50,7 +56,15 @@ static void on_change(void *arg)
 void target_begin_jobs(target &t)
 {
     job_host_options options;
-    options.tools = {.e = t.e, .objects = t.objects, .next_bucket = next_bucket, .epoch = epoch, .is_busy = is_busy, .arg = &t};
+    options.tools = {.e = t.e,
+        .objects = t.objects,
+        .next_bucket = next_bucket,
+        .epoch = epoch,
+        .begin_copy = target_begin_job_copy,
+        .stop_copy = target_stop_job_copy,
+        .remove = target_job_remove,
+        .is_busy = is_busy,
+        .arg = &t};
     options.on_change = on_change;
     options.on_none = target_note_work_ended;
     options.arg = &t;

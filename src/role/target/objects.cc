@@ -151,6 +151,9 @@ static void serve_put(object_request &&r)
     options.on_end = target_note_put;
     options.arg = r.t;
     options.gate = target_put_gate();
+    std::string_view made_from = http_head_get(head, header_made_from);
+    if (!made_from.empty() && peer_shows_secret(r.t->options.cluster_secret, *r.x))
+        options.custom = std::make_unique<std::string>(made_from);
     std::string_view type = http_head_get(head, header_checksum_type);
     std::string_view value = http_head_get(head, header_checksum_value);
     if (!type.empty() && type != "none" && !value.empty()) {

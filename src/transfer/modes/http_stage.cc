@@ -37,7 +37,7 @@ void mode_address_pod(transfer &t, call_options &out_request)
     out_request.reach = net_reach::this_machine; // a pod runs beside its target
     out_request.connect_timeout_ms = pod_connect_timeout_ms;
     out_request.progress_timeout_ms = t.config.obj_timeout_ms;
-    http_write_header(out_request.headers, "X-Request-Id", exchange_request_id(*t.x));
+    http_write_header(out_request.headers, "X-Request-Id", transfer_request_id(t));
     t.request_line.assign(out_request.method).append(" ").append(out_request.target);
 }
 

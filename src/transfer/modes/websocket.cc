@@ -580,7 +580,7 @@ static stage begin(transfer &t)
     w->deadline_timer = timer_make(*t.e, on_deadline, w);
     w->pong_timer = timer_make(*t.e, send_on, w);
     w->frames = websocket_frames_make(t.e->random);
-    w->control = websocket_control_of(t.name, exchange_head(*t.x).query);
+    w->control = websocket_control_of(t.name, transfer_asked_query(t));
     w->object = open_object(t);
     start_upgrade(*w, t);
     return {&ops, w};

@@ -1,85 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A job with the real store, index and ledger of a memory world: what it counts, and that crashes, cancels and errors leave the sums right.
-#include "../store/store_fixture.h"
-
-#include <set>
-
-#include "base/limits.h"
-#include "job/job_machine.h"
-#include "job/kinds/kinds.h"
-#include "port/ledger.h"
-#include "store/content_path.h"
+#include "job_run.h"
 
 using namespace etlnode;
-
-struct run_state {
-    fixture f;
-    job *j = nullptr;
-    job_news news = job_news::paused;
-    ledger_job last;
-    bool has_news = false;
-    uint64_t epoch = 0;
-    std::set<std::string> buckets = {"b", "c"};
-};
-
-static bool next_bucket(void *arg, const std::string &after, std::string &out_bucket)
-{
-    const run_state &r = *static_cast<run_state *>(arg);
-    auto at = r.buckets.upper_bound(after);
-    if (at != r.buckets.end())
-        out_bucket = *at;
-    return at != r.buckets.end();
-}
-
-static void on_news(void *arg, job &j)
-{
-    run_state &r = *static_cast<run_state *>(arg);
-    test_true(sm_news_take(j.news, r.news));
-    r.has_news = true;
-    r.last = j.stored;
-    delete r.j;
-    r.j = nullptr;
-}
-
-static job &make_job(run_state &r, const job_kind &kind)
-{
-    r.has_news = false;
-    r.j = new job;
-    job &j = *r.j;
-    j.tools.e = &r.f.world->e;
-    j.tools.objects = r.f.s;
-    j.tools.next_bucket = next_bucket;
-    j.tools.epoch = [](void *arg) { return static_cast<run_state *>(arg)->epoch; };
-    j.tools.is_busy = [](void *) { return false; };
-    j.tools.arg = &r;
-    j.kind = &kind;
-    j.order = {.id = "j1", .kind = kind.name, .options = "{\"rate\": 1000000000}"};
-    j.on_news = on_news;
-    j.arg = &r;
-    return j;
-}
-
-// As the host does it: resumes what the ledger knows.
-static void begin_job(run_state &r, const job_kind &kind = job_kind_scrub)
-{
-    job &j = make_job(r, kind);
-    std::vector<ledger_ahead> ahead;
-    auto known = r.f.world->now.jobs.find("j1");
-    if (known != r.f.world->now.jobs.end()) {
-        j.row = known->second.job;
-        for (const auto &[name, outcome] : known->second.ahead)
-            ahead.push_back({name.first, name.second, outcome});
-    }
-    job_begin(j, ahead);
-}
-
-// False if the job does not end within an hour of its time.
-static bool run_to_end(run_state &r)
-{
-    for (int i = 0; i < 3'600 && !r.has_news; i++)
-        memory_advance(*r.f.world, 1'000);
-    return r.has_news;
-}
 
 static const std::string large(2 * content_block_size + 9, 'x');
 static constexpr unsigned small_count = 60;
@@ -376,6 +299,7 @@ static constexpr job_kind holding = {.name = "holding",
     .check_options = accept_options,
     .open = nullptr,
     .close = nullptr,
+    .selects = nullptr,
     .begin = hold,
     .stop = leave};
 
@@ -401,11 +325,11 @@ static void a_pass_lies_in_one_placement(void **)
     begin_job(r, holding);
     memory_advance(*r.f.world, 100);
     test_eq(held_count, 4u);
-    r.epoch = 1;
+    r.epoch = 2;
     test_true(end_all(r));
     test_eq_enum(r.news, job_news::over);
     test_eq(r.last.pass, 2u);
-    test_eq(r.last.epoch, 1u);
+    test_eq(r.last.epoch, 2u);
     test_eq(r.last.done, small_count + 4u); // of the second pass alone
     close_world(r.f);
 }
@@ -548,6 +472,69 @@ static void a_job_that_never_began_can_be_stopped(void **)
 
 static void every_row_is_taken(void **) { check_rows_taken(job_machine_view()); }
 
+// Nothing is wrong with the object: the disk is full, or the ETL or the target that it needs is away. Such an item is never given up.
+static void what_lies_elsewhere_is_waited_for(void **)
+{
+    for (error_code code : {error_code::no_space, error_code::unavailable, error_code::not_ready, error_code::overloaded}) {
+        run_state r;
+        open_world(r, sample());
+        held_count = 0;
+        begin_job(r, holding);
+        for (uint64_t i = 0; i < 3 * job_tries_max; i++) {
+            memory_advance(*r.f.world, 2 * job_rest_ms);
+            test_true(held_count > 0 && !r.has_news);
+            for (size_t at = held_count; at-- > 0;)
+                job_item_failed(*held[at], make_error(code), "away", 0);
+            held_count = 0;
+        }
+        test_eq_text(r.j->waiting, "away");
+        test_true(end_all(r));
+        test_eq(r.last.failed, 0u);
+        close_world(r.f);
+    }
+}
+
+// An object that moves may go past two cursors.
+static void while_objects_move_no_pass_counts(void **)
+{
+    run_state r;
+    open_world(r, sample());
+    held_count = 0;
+    r.epoch = 0;
+    begin_job(r, holding);
+    test_false(end_all(r));
+    test_has_text(r.j->waiting, "objects move");
+    r.epoch = 7;
+    test_true(end_all(r));
+    test_eq(r.last.epoch, 7u);
+    test_eq(r.last.pass, 2u);
+    close_world(r.f);
+}
+
+// What the items go to may have just begun, too.
+static void it_begins_with_few(void **)
+{
+    static constexpr job_kind wide = {.name = "wide",
+        .items_max = 64,
+        .epochs = 0,
+        .summary = "",
+        .check_options = accept_options,
+        .open = nullptr,
+        .close = nullptr,
+        .selects = nullptr,
+        .begin = hold,
+        .stop = leave};
+    run_state r;
+    open_world(r, sample());
+    held_count = 0;
+    begin_job(r, wide);
+    memory_advance(*r.f.world, 100);
+    test_eq(held_count, job_items_at_first);
+    job_stop(*r.j);
+    test_true(end_all(r, end_stopped));
+    close_world(r.f);
+}
+
 int main()
 {
     sm_set_strict(true);
@@ -561,6 +548,9 @@ int main()
         cmocka_unit_test(a_cancelled_job_ends_with_what_it_did),
         cmocka_unit_test(errors_that_pass_are_waited_for),
         cmocka_unit_test(the_end_is_stored_whatever_it_takes),
+        cmocka_unit_test(what_lies_elsewhere_is_waited_for),
+        cmocka_unit_test(while_objects_move_no_pass_counts),
+        cmocka_unit_test(it_begins_with_few),
         cmocka_unit_test(an_object_that_cannot_be_read_fails),
         cmocka_unit_test(an_object_that_goes_is_skipped),
         cmocka_unit_test(what_ended_was_saved_when_it_was_stopped),

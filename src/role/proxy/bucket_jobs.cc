@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/bucket_jobs.cc: AIStore's actions on a bucket that begin a job: copies, transforms, and deletes of many objects.
+//
+// Knows    control, job, aistore.        Known by  buckets.cc.
+// Normal   the job is stored in the document, together with a destination that did not exist; the answer is its id.
+// Fails    400 for options; 404 for the source or the ETL; 409 for too many jobs; 413 for a long list; 501 for what is not done here.
+// Limits   job_running_max, job_options_size_max, copy_items_max.
+#include "role/proxy/bucket_jobs.h"
+
+#include <algorithm>
+
+#include "aistore/provider.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/json_fields.h"
+#include "codec/url.h"
+#include "job/job_machine.h"
+#include "job/kinds/kinds.h"
+#include "job/selection.h"
+#include "port/clock.h"
+#include "role/proxy/jobs.h"
+#include "role/shared/hints.h"
+#include "store/object_name.h"
+
+namespace etlnode {
+
+struct bucket_job_request : proxy_request {
+    cluster_job job;
+    std::string to_bucket; // empty: the job has no destination
+    bool is_dry = false;   // the destination is not made
+    uint64_t now_ns = 0;
+};
+
+static constexpr std::string_view actions[] = {"copy-bck", "etl-bck", "copy-listrange", "etl-listrange", "delete-listrange"};
+
+bool proxy_is_bucket_job(std::string_view action) { return std::find(std::begin(actions), std::end(actions), action) != std::end(actions); }
+
+static bool is_transform(std::string_view action) { return action.starts_with("etl-"); }
+static bool is_of_list(std::string_view action) { return action.ends_with("-listrange"); }
+
+// --- what is asked for
+
+static constexpr json_field value_fields[] = {
+    {"id", json_field_kind::text},
+    {"etl_args", json_field_kind::text},
+    {"prefix", json_field_kind::text},
+    {"prepend", json_field_kind::text},
+    {"ext", json_field_kind::object},
+    {"objnames", json_field_kind::list},
+    {"template", json_field_kind::text},
+    {"tobck", json_field_kind::object},
+    {"pipeline", json_field_kind::list},
+    {"request_timeout", json_field_kind::text},
+    {"dry_run", json_field_kind::flag},
+    {"force", json_field_kind::flag},
+    {"coer", json_field_kind::flag},
+    {"latest-ver", json_field_kind::flag},
+    {"synchronize", json_field_kind::flag},
+};
+
+static void fail(bucket_job_request &r, error_code code, const std::string &text) { proxy_request_fail(r, code, text); }
+
+// "ais/@#/DST/", as AIStore's clients name a bucket in a query.
+static bool read_bucket_query(std::string_view text, std::string &out_bucket)
+{
+    while (text.ends_with('/'))
+        text.remove_suffix(1);
+    size_t slash = text.rfind('/');
+    out_bucket = text.substr(slash == std::string_view::npos ? 0 : slash + 1);
+    return slash == std::string_view::npos || text.substr(0, slash) == "ais/@#" || text.substr(0, slash) == "ais/";
+}
+
+static bool read_destination(bucket_job_request &r, const cJSON *value)
+{
+    std::string text;
+    const cJSON *to = json_get(value, "tobck");
+    bool is_in_query = url_query_get(exchange_head(*r.x).query, "bck_to", text);
+    bool is_here = true;
+    if (is_in_query)
+        is_here = read_bucket_query(text, r.to_bucket);
+    else
+        r.to_bucket = json_text(to, "name");
+    std::string_view provider = json_text(to, "provider");
+    if (!is_in_query && !provider.empty())
+        is_here = provider_of(provider) == "ais";
+    if (!is_here) {
+        fail(r, error_code::not_implemented,
+            "the destination is not a bucket of this cluster: only provider ais, without a namespace, is implemented");
+        return false;
+    }
+    if (r.to_bucket.empty()) {
+        fail(r, error_code::bad_request, "which bucket is to keep the objects? write bck_to= in the query, or value.tobck.name");
+        return false;
+    }
+    if (const char *wrong = object_name_check_bucket(r.to_bucket)) {
+        fail(r, error_code::bad_name, "invalid bucket name \"" + text_escape(r.to_bucket) + "\": " + wrong);
+        return false;
+    }
+    if (r.to_bucket == r.job.bucket && !r.is_dry) {
+        fail(r, error_code::bad_request,
+            "cannot " + std::string(is_transform(r.job.kind) ? "transform" : "copy") + " bucket ais://" + r.to_bucket + " onto itself");
+        return false;
+    }
+    return true;
+}
+
+static bool admit_etl(bucket_job_request &r, const std::string &etl)
+{
+    const cluster_document &document = proxy_document(*r.p);
+    const cluster_etl *found = document_find_etl(document, etl);
+    if (found == nullptr) {
+        std::vector<std::string_view> names;
+        for (const cluster_etl &one : document.etls)
+            names.push_back(one.id);
+        fail(r, error_code::etl_not_found, hint_etl_missing(etl, names));
+    } else if (found->stage == etl_stage::aborted) {
+        fail(r, error_code::etl_not_found, "etl job " + etl + " is stopped: start it first");
+        return false;
+    }
+    return found != nullptr;
+}
+
+static void copy_field(cJSON *to, const char *key, const cJSON *from, const char *from_key)
+{
+    const cJSON *item = json_get(from, from_key);
+    bool is_empty = item == nullptr || cJSON_IsNull(item) || cJSON_IsFalse(item) ||
+                    (cJSON_IsString(item) && item->valuestring[0] == '\0') || (cJSON_IsObject(item) && item->child == nullptr);
+    if (!is_empty)
+        json_add_tree(to, key, json_ptr(cJSON_Duplicate(item, true)));
+}
+
+// AIStore's clients ask for -1, "none of the job's own", and for more than there may be.
+static void copy_workers(cJSON *to, const cJSON *value)
+{
+    const cJSON *given = json_get(value, "num-workers");
+    if (cJSON_IsNumber(given) && given->valuedouble >= 1)
+        json_add_u64(to, "num_workers",
+            given->valuedouble > static_cast<double>(copy_items_max) ? copy_items_max : static_cast<uint64_t>(given->valuedouble));
+}
+
+static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
+{
+    json_ptr options = json_object();
+    copy_field(options.get(), "objnames", value, "objnames");
+    copy_field(options.get(), "template", value, "template");
+    if (r.to_bucket.empty())
+        return options;
+    json_add_text(options.get(), "to", r.to_bucket);
+    if (is_transform(r.job.kind)) {
+        copy_field(options.get(), "etl", value, "id");
+        copy_field(options.get(), "etl_args", value, "etl_args");
+    }
+    for (const char *key : {"prepend", "ext", "dry_run", "force"})
+        copy_field(options.get(), key, value, key);
+    copy_workers(options.get(), value);
+    // AIStore's inspection of a transform: it never counts as failed.
+    if (r.is_dry && r.to_bucket == r.job.bucket && json_bool(value, "coer", false))
+        json_add_bool(options.get(), "inspect", true);
+    return options;
+}
+
+// What every name that may be selected begins with.
+static bool read_selection(bucket_job_request &r, const cJSON *value)
+{
+    job_selection selection;
+    if (!is_of_list(r.job.kind)) {
+        r.job.prefix = json_text(value, "prefix");
+    } else if (std::string wrong = selection_read(value, selection); !wrong.empty()) {
+        fail(r, error_code::bad_request, "value." + wrong);
+        return false;
+    } else if (!selection.has_list && selection.ranges.empty() && selection.prefix.empty()) {
+        fail(r, error_code::bad_request, "which objects? write value.objnames or value.template");
+        return false;
+    } else {
+        r.job.prefix = selection.prefix;
+    }
+    if (r.job.prefix.size() > object_name_size_max)
+        fail(r, error_code::bad_request, "value: a prefix has at most 1,024 bytes");
+    return r.job.prefix.size() <= object_name_size_max;
+}
+
+static bool refuse_unknown_ways(bucket_job_request &r, const cJSON *value)
+{
+    if (cJSON_GetArraySize(json_get(value, "pipeline")) > 0) {
+        fail(r, error_code::not_implemented, "value.pipeline is not implemented: an object goes through one ETL at a time");
+        return true;
+    }
+    if (json_bool(value, "synchronize", false)) {
+        fail(r, error_code::not_implemented, "value.synchronize is not implemented: nothing is deleted from the destination");
+        return true;
+    }
+    return false;
+}
+
+static bool read_job(bucket_job_request &r, const cJSON *value)
+{
+    if (std::string wrong = json_fields_misfit(value, "value", value_fields); !wrong.empty()) {
+        fail(r, error_code::bad_request, wrong);
+        return false;
+    }
+    r.is_dry = json_bool(value, "dry_run", false);
+    bool has_destination = r.job.kind != "delete-listrange";
+    if (refuse_unknown_ways(r, value) || !read_selection(r, value) || (has_destination && !read_destination(r, value)))
+        return false;
+    std::string etl(json_text(value, "id"));
+    if (is_transform(r.job.kind) && etl.empty()) {
+        fail(r, error_code::bad_request, "value.id: which ETL is to transform the objects?");
+        return false;
+    }
+    if (is_transform(r.job.kind) && !admit_etl(r, etl))
+        return false;
+    r.job.options = json_print(make_options(r, value).get());
+    if (r.job.options.size() > job_options_size_max) {
+        fail(r, error_code::body_too_large,
+            text_format(
+                "the list of names is too long: with the other options it may have %zu bytes. Use a template or a prefix, or several jobs",
+                job_options_size_max));
+        return false;
+    }
+    json_ptr options;
+    std::string where;
+    std::string wrong = json_parse(r.job.options, options, where) ? where : job_kind_find(r.job.kind)->check_options(options.get());
+    if (!wrong.empty())
+        fail(r, error_code::bad_request, "value." + wrong);
+    return wrong.empty();
+}
+
+// --- its start
+
+static error apply_job(bucket_job_request &r, cluster_document &next)
+{
+    if (document_find_bucket(next, r.job.bucket) == nullptr)
+        return make_error(error_code::bucket_not_found);
+    bool makes_bucket = !r.to_bucket.empty() && !r.is_dry && document_find_bucket(next, r.to_bucket) == nullptr;
+    if (makes_bucket && next.buckets.size() >= bucket_count_max)
+        return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
+    if (makes_bucket) {
+        uint64_t created_ns = document_stamp_bucket(next, r.now_ns);
+        document_put_bucket(next, {.name = r.to_bucket, .created_ns = created_ns, .created_epoch = next.placement.epoch});
+        document_forget_destroyed(next, proxy_held_by_all(*r.p));
+        r.p->bucket_versions[r.to_bucket] = next.version + 1;
+    }
+    return proxy_job_admit(*r.p, next, r.job);
+}
+
+static void on_stored(bucket_job_request &r, error err)
+{
+    if (err.code == error_code::bucket_not_found)
+        proxy_request_fail(r, err.code, hint_bucket_missing(r.job.bucket, proxy_bucket_names(*r.p)));
+    else if (err)
+        proxy_request_fail(r, err.code, error_text(err));
+    else
+        proxy_job_answer_started(r, r.job);
+}
+
+void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::string_view action, const cJSON *value)
+{
+    bucket_job_request &r = proxy_request_make<bucket_job_request>(p, x);
+    r.job.bucket = std::move(bucket);
+    r.job.kind = action;
+    r.job.creator = exchange_peer(x);
+    r.now_ns = clock_wall_ns(*p.e);
+    r.job.created_ns = r.now_ns;
+    if (document_find_bucket(proxy_document(p), r.job.bucket) == nullptr) {
+        proxy_request_fail(r, error_code::bucket_not_found, hint_bucket_missing(r.job.bucket, proxy_bucket_names(p)));
+        return;
+    }
+    if (proxy_target_peers(p).empty()) {
+        proxy_request_fail(r, error_code::unavailable, "the cluster has no targets");
+        return;
+    }
+    if (read_job(r, value))
+        proxy_request_change<apply_job, on_stored>(r, true);
+}
+
+} // namespace etlnode

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Whole buckets: copied, transformed and deleted from by jobs, as AIStore's clients and etlctl ask for it."""
+import json
+import signal
+
+import harness
+from harness import pod_spec, request, until
+from filled_cluster import NAMES, Filled, listed, readable
+
+UPPER = """#!/usr/local/bin/python
+import http.server
+import os
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).upper()
+        status = 500 if self.path.endswith("/o7") else 200
+        self.send_response(status); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
+    do_PUT = do_POST
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("0.0.0.0", 80), H).serve_forever()
+"""
+
+
+def act(cluster, method, path, action, value):
+    return request(method, cluster.url(path), json.dumps({"action": action, "value": value}).encode())
+
+
+def job_of(cluster, answer):
+    assert answer.status == 200 and len(answer.text) == 9, answer
+    return answer.text
+
+
+def ended(cluster, job, limit=60):
+    seen = {}
+
+    def is_over():
+        seen.update(request("GET", cluster.url(f"/v1/jobs/{job}")).json)
+        return seen["ended_ns"] != "0"
+    until(is_over, f"job {job} ends", limit)
+    return seen
+
+
+def counts(job):
+    return job["done"], job["skipped"], job["failed"]
+
+
+def start_upper(cluster):
+    cluster.image("upper:v1", {"srv.py": UPPER})
+    return cluster.init(pod_spec("upper", "upper:v1", command=["/srv.py"]))
+
+
+def to(bucket):
+    return f"?provider=ais&bck_to=ais%2F%40%23%2F{bucket}%2F"
+
+
+def case_copies():
+    with Filled(2) as cluster:
+        def copy(**value):
+            return ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("dst"), "copy-bck", value)))
+        first = copy(prepend="x/")
+        assert first["state"] == "done" and counts(first) == (24, 0, 0), first
+        assert listed(cluster, "dst")[1] == sorted("x/" + name for name in NAMES)
+        for name in NAMES:
+            assert cluster.get("dst", "x/" + name).body == name.encode()
+        assert counts(copy(prepend="x/")) == (0, 24, 0)  # nothing is to be done
+        assert cluster.put("b", "o3", b"changed").status == 200
+        assert counts(copy(prepend="x/")) == (1, 23, 0)
+        assert cluster.get("dst", "x/o3").body == b"changed"
+        assert cluster.put("dst", "x/o4", b"a client's own").status == 200  # it is not what the job made any more
+        assert counts(copy(prepend="x/")) == (1, 23, 0)
+        assert cluster.get("dst", "x/o4").body == b"o4"
+        assert counts(copy(prepend="x/", force=True)) == (24, 0, 0)
+        assert counts(copy(prefix="o1")) == (11, 0, 0)
+        dry = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("nowhere"), "copy-bck", {"dry_run": True})))
+        assert counts(dry) == (24, 0, 0) and request("HEAD", cluster.url("/v1/buckets/nowhere")).status == 404
+
+
+def case_transforms():
+    with Filled(2) as cluster:
+        etl = start_upper(cluster)
+        job = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "coer": True})))
+        assert counts(job) == (23, 0, 1), job
+        for name in NAMES:
+            if name != "o7":
+                assert cluster.get("up", name).body == name.upper().encode()
+        assert cluster.get("up", "o7").status == 404
+        failure, = request("GET", cluster.url(f"/v1/jobs/{job['id']}/failures")).json["failures"]
+        assert failure["name"] == "o7" and failure["status"] == 502 and failure["text"] == "ETL error: O7", failure
+        status = request("GET", cluster.url("/v1/cluster?what=status"), json.dumps({"id": job["id"]}).encode()).json
+        assert status["kind"] == "etl-bck" and status["err"] == "1 object failed" and status["aborted"] is False, status
+        errors = request("GET", cluster.url(f"/v1/etl/{etl}?uuid={job['id']}")).json["obj_errors"]
+        assert errors == [{"obj_name": "ais://b/o7", "msg": "ETL error: O7", "ecode": 502}], errors
+        again = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "coer": True})))
+        assert counts(again) == (0, 23, 1), again
+        # Inspection: nothing is kept, and nothing counts as failed.
+        look = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("b"), "etl-bck", {"id": etl, "coer": True, "dry_run": True})))
+        assert counts(look) == (23, 0, 1) and readable(cluster) == NAMES, look
+        assert request("GET", cluster.url("/v1/cluster?what=status"), json.dumps({"id": look["id"]}).encode()).json["err"] == ""
+        cluster.stop_etl(etl)
+
+
+def case_lists_and_templates():
+    with Filled(2) as cluster:
+        etl = start_upper(cluster)
+        value = {"id": etl, "template": "o{1..12..5}", "tobck": {"name": "lr", "provider": "ais"}, "ext": {"txt": "md"}}
+        job = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b?provider=ais", "etl-listrange", value)))
+        assert counts(job) == (3, 0, 0) and listed(cluster, "lr")[1] == ["o1", "o11", "o6"], job
+        value = {"objnames": ["o1", "o2", "missing"], "tobck": {"name": "copied"}, "prepend": "p-"}
+        job = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b", "copy-listrange", value)))
+        entries = listed(cluster, "copied")[0].json["entries"]
+        assert counts(job) == (2, 0, 0) and [entry["name"] for entry in entries] == ["p-o1", "p-o2"], entries
+        running = request("GET", cluster.url("/v1/cluster?what=running_all")).json
+        assert f"copy-listrange[{job['id']}]" in running, running  # it idles for a while, as AIStore's clients expect
+        job = ended(cluster, job_of(cluster, act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {"objnames": ["o1", "o2", "missing"]})))
+        assert counts(job) == (2, 0, 0) and readable(cluster) == sorted(set(NAMES) - {"o1", "o2"}), job
+        job = ended(cluster, job_of(cluster, act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {"template": "o{0..999999999}"})))
+        assert counts(job) == (22, 0, 0) and readable(cluster) == [], job
+        cluster.stop_etl(etl)
+
+
+def case_what_cannot_be_asked():
+    with Filled(1) as cluster:
+        etl = start_upper(cluster)
+        rows = [
+            ("/v1/buckets/b" + to("b"), "copy-bck", {}, 400, "onto itself"),
+            ("/v1/buckets/nope" + to("d"), "copy-bck", {}, 404, "nope"),
+            ("/v1/buckets/b", "copy-bck", {}, 400, "bck_to="),
+            ("/v1/buckets/b?bck_to=s3%2F%40%23%2Fd%2F", "copy-bck", {}, 501, "only provider ais"),
+            ("/v1/buckets/b" + to("d"), "etl-bck", {}, 400, "which ETL"),
+            ("/v1/buckets/b" + to("d"), "etl-bck", {"id": "nosuch"}, 404, "etl job nosuch does not exist"),
+            ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 501, "pipeline"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"ext": {"jpg": 5}}, 400, "value.ext"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"synchronize": True}, 501, "synchronize"),
+            ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}}, 400, "which objects"),
+            ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "template": "a{1..x}"}, 400, "is not a range"),
+            ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": ["n" * 100] * 400}, 413, "too long"),
+            ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": []}, 400, "the list is empty"),
+        ]
+        for path, action, value, status, text in rows:
+            answer = act(cluster, "POST", path, action, value)
+            assert answer.status == status and text in answer.text, (path, action, value, answer)
+        answer = act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {})
+        assert answer.status == 400 and "which objects" in answer.text, answer
+        assert request("HEAD", cluster.url("/v1/buckets/d")).status == 404  # nothing was made on the way
+        assert readable(cluster) == NAMES
+        cluster.stop_etl(etl)
+
+
+def kill_in_the_middle(which):
+    def run():
+        """A node is killed while a job runs. The job goes on, each object is counted once, and the result is that of an undisturbed run."""
+        with Filled(2) as cluster:
+            for i in range(400):
+                assert cluster.put("b", f"many/{i:03}", b"%d" % i * 50).status == 200
+            etl = start_upper(cluster)
+            job = job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "prefix": "many/", "num-workers": 1}))
+            until(lambda: request("GET", cluster.url(f"/v1/jobs/{job}")).json["done"] > 0, "it has begun", 60)
+            node = cluster.proxy if which == "proxy" else cluster.targets[0]
+            node.kill(signal.SIGKILL)
+            node.start()
+            until(lambda: request("GET", cluster.url("/v1/health?readiness=true")).status == 200, "the cluster is back", 60)
+            over = ended(cluster, job, 120)
+            done, skipped, failed = counts(over)
+            assert over["state"] == "done" and done == 400 and (skipped, failed) == (0, 0), over
+            for i in range(400):
+                assert cluster.get("up", f"many/{i:03}").body == b"%d" % i * 50
+    return run
+
+
+def case_with_etlctl():
+    with Filled(2) as cluster:
+        etl = start_upper(cluster)
+        shown = cluster.run("etlctl", "etl", "bucket", etl, "b/o1", "up", "--wait")
+        assert shown.returncode == 0, shown
+        assert listed(cluster, "up")[1] == [name for name in NAMES if name.startswith("o1")]
+        shown = cluster.run("etlctl", "etl", "bucket", etl, "b", "up", "--wait", check=False)
+        assert shown.returncode == 8 and "1" in shown.stderr.decode(), shown  # o7
+        shown = cluster.run("etlctl", "bucket", "cp", "b", "dst", "--template", "o{0..9}", "--prepend", "x/", "--ext", "a=b", "--wait")
+        entries = [entry["name"] for entry in listed(cluster, "dst")[0].json["entries"]]
+        assert entries == sorted(f"x/o{i}" for i in range(10)), entries
+        shown = cluster.run("etlctl", "bucket", "cp", "b", "dst", "--dry-run")
+        assert "copy-bck" in shown.stdout.decode() + shown.stderr.decode(), shown
+        job = cluster.run("etlctl", "bucket", "cp", "b", "dst", "-o", "name").stdout.decode().strip()
+        assert counts(ended(cluster, job)) == (24, 0, 0)
+        for words, text in [(("bucket", "cp", "b/p", "dst", "--prefix", "q"), "twice"), (("bucket", "cp", "b", "dst", "--ext", "jpg"), "--ext"),
+                            (("bucket", "cp", "b", "b"), "onto itself"), (("etl", "bucket", "nosuch", "b", "dst"), "nosuch")]:
+            shown = cluster.run("etlctl", *words, check=False)
+            assert shown.returncode != 0 and text in shown.stderr.decode(), (words, shown)
+        cluster.stop_etl(etl)
+
+
+harness.run([
+    ("copies", case_copies),
+    ("transforms", case_transforms),
+    ("lists and templates", case_lists_and_templates),
+    ("what cannot be asked", case_what_cannot_be_asked),
+    ("a target is killed in the middle", kill_in_the_middle("target")),
+    ("the proxy is killed in the middle", kill_in_the_middle("proxy")),
+    ("with etlctl", case_with_etlctl),
+])
