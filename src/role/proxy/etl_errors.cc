@@ -88,7 +88,7 @@ json_ptr proxy_job_obj_errors(const std::vector<broadcast_answer> &answers)
             json_ptr one = json_object();
             json_add_text(one.get(), "obj_name", "ais://" + failure.bucket + "/" + failure.name);
             json_add_text(one.get(), "msg", failure.text);
-            json_add_u64(one.get(), "ecode", failure.status);
+            json_add_u64(one.get(), "ecode", static_cast<uint64_t>(failure.status));
             json_append(list.get(), std::move(one));
         }
     }
