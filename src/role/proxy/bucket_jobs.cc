@@ -244,15 +244,7 @@ static error apply_job(bucket_job_request &r, cluster_document &next)
     return proxy_job_admit(*r.p, next, r.job);
 }
 
-static void on_stored(bucket_job_request &r, error err)
-{
-    if (err.code == error_code::bucket_not_found)
-        proxy_request_fail(r, err.code, hint_bucket_missing(r.job.bucket, proxy_bucket_names(*r.p)));
-    else if (err)
-        proxy_request_fail(r, err.code, error_text(err));
-    else
-        proxy_job_answer_started(r, r.job);
-}
+static void on_stored(bucket_job_request &r, error err) { proxy_job_answer_start(r, r.job, err); }
 
 void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::string_view action, const cJSON *value)
 {

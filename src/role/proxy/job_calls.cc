@@ -74,8 +74,14 @@ static error apply_start(job_change &r, cluster_document &next)
     return proxy_job_admit(*r.p, next, r.job);
 }
 
-void proxy_job_answer_started(proxy_request &r, const cluster_job &job)
+void proxy_job_answer_start(proxy_request &r, const cluster_job &job, error err)
 {
+    if (err) {
+        std::string text = err.code == error_code::bucket_not_found ? hint_bucket_missing(job.bucket, proxy_bucket_names(*r.p))
+                                                                    : error_text(err);
+        proxy_request_fail(r, err.code, text);
+        return;
+    }
     LOG(info, "job", "job=%s kind=%s bucket=%s creator=%s msg=\"a job was started\"", job.id.c_str(), text_escape(job.kind).c_str(),
         text_escape(job.bucket).c_str(), text_escape(job.creator).c_str());
     answer a;
@@ -84,15 +90,7 @@ void proxy_job_answer_started(proxy_request &r, const cluster_job &job)
     proxy_request_answer(r, std::move(a));
 }
 
-static void on_started(job_change &r, error err)
-{
-    if (err.code == error_code::bucket_not_found)
-        proxy_request_fail(r, err.code, hint_bucket_missing(r.job.bucket, proxy_bucket_names(*r.p)));
-    else if (err)
-        proxy_request_fail(r, err.code, error_text(err));
-    else
-        proxy_job_answer_started(r, r.job);
-}
+static void on_started(job_change &r, error err) { proxy_job_answer_start(r, r.job, err); }
 
 // AIStore's clients say nothing of what only this node knows.
 static constexpr json_field start_fields[] = {

@@ -32,8 +32,8 @@ void proxy_job_leave_damaged(proxy &p, cluster_document &next, const std::string
 
 // job_calls.cc: gives the job an id and adds it to the document; or says that as many run as may run.
 error proxy_job_admit(proxy &p, cluster_document &next, cluster_job &job);
-// The answer to its start: its id.
-void proxy_job_answer_started(proxy_request &r, const cluster_job &job);
+// The answer to its start: its id, or why the document could not be changed.
+void proxy_job_answer_start(proxy_request &r, const cluster_job &job, error err);
 
 // job_calls.cc: AIStore's calls. True: the request was theirs, and has been taken over.
 bool proxy_job_query(proxy &p, exchange &x, std::string_view what);

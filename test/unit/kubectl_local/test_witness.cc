@@ -120,7 +120,10 @@ static constexpr int64_t tidying_ms = 300;
         keep_accepting(fd);
     case work::sleeps_and_exits: usleep(tidying_ms * 1'000); break;
     case work::computes_and_exits: compute(tidying_ms);
-    case work::raises: usleep(tidying_ms * 1'000); abort();
+    case work::raises:
+        usleep(tidying_ms * 1'000);
+        signal(SIGABRT, SIG_DFL); // a sanitizer's handler starts a program that inherits the listener
+        abort();
     case work::execs:
         while (!asked_to_go_on)
             poll(&one, 1, -1);
