@@ -170,6 +170,21 @@ def kill_in_the_middle(which):
     return run
 
 
+def case_jobs_end_with_their_etl():
+    with Filled(2) as cluster:
+        for i in range(400):
+            assert cluster.put("b", f"many/{i:03}", b"x").status == 200
+        etl = start_upper(cluster)
+        job = job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "prefix": "many/", "num-workers": 1}))
+        until(lambda: request("GET", cluster.url(f"/v1/jobs/{job}")).json["done"] > 0, "it has begun", 60)
+        cluster.stop_etl(etl)
+        over = ended(cluster, job)
+        done, skipped, failed = counts(over)
+        assert over["state"] == "cancelled" and done < 400 and failed == 0, over
+        for name in listed(cluster, "up")[0].json["entries"]:
+            assert cluster.get("up", name["name"]).body == b"X"  # whole, or not there
+
+
 def case_with_etlctl():
     with Filled(2) as cluster:
         etl = start_upper(cluster)
@@ -199,5 +214,6 @@ harness.run([
     ("what cannot be asked", case_what_cannot_be_asked),
     ("a target is killed in the middle", kill_in_the_middle("target")),
     ("the proxy is killed in the middle", kill_in_the_middle("proxy")),
+    ("jobs end with their etl", case_jobs_end_with_their_etl),
     ("with etlctl", case_with_etlctl),
 ])

@@ -29,6 +29,7 @@ struct bucket_job_request : proxy_request {
     cluster_job job;
     std::string to_bucket; // empty: the job has no destination
     bool is_dry = false;   // the destination is not made
+    std::string etl;       // its id
     uint64_t now_ns = 0;
 };
 
@@ -117,6 +118,8 @@ static bool admit_etl(bucket_job_request &r, const std::string &etl)
     } else if (found->stage == etl_stage::aborted) {
         fail(r, error_code::etl_not_found, "etl job " + etl + " is stopped: start it first");
         return false;
+    } else {
+        r.etl = found->id; // a job ends with its ETL, whichever name it was asked for by
     }
     return found != nullptr;
 }
@@ -148,7 +151,7 @@ static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
         return options;
     json_add_text(options.get(), "to", r.to_bucket);
     if (is_transform(r.job.kind)) {
-        copy_field(options.get(), "etl", value, "id");
+        json_add_text(options.get(), "etl", r.etl);
         copy_field(options.get(), "etl_args", value, "etl_args");
     }
     for (const char *key : {"prepend", "ext", "dry_run", "force"})

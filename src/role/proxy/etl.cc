@@ -5,6 +5,7 @@
 // Normal   it answers from the document, with what the targets add within a bounded time.
 // Fails    404 with the existing names. A target that does not answer in time shows zeros, or its row says so.
 // Limits   etl_status_timeout_ms, etl_logs_timeout_ms, etl_remove_timeout_ms.
+#include "role/proxy/jobs.h"
 #include "role/proxy/request.h"
 
 #include "aistore/times.h"
@@ -441,6 +442,7 @@ static error apply_end(etl_end_request &r, cluster_document &next)
     } else {
         document_remove_etl(next, r.etl);
     }
+    proxy_jobs_end_with_etl(next, r.etl);
     return no_error;
 }
 

@@ -184,6 +184,16 @@ void proxy_jobs_follow_placement(void *arg, cluster_document &next)
     next.jobs.push_back(std::move(job));
 }
 
+void proxy_jobs_end_with_etl(cluster_document &next, std::string_view etl)
+{
+    for (cluster_job &job : next.jobs) {
+        json_ptr options;
+        std::string where;
+        if (job.ended_ns == 0 && !json_parse(job.options, options, where) && json_text(options.get(), "etl") == etl)
+            job.is_cancelled = true;
+    }
+}
+
 static error apply_ended(void *arg, cluster_document &next)
 {
     proxy &p = *static_cast<proxy *>(arg);

@@ -24,6 +24,9 @@ const job_report *proxy_job_report(const proxy_target &target, std::string_view 
 // A target has reported, or the document has changed: jobs that are over are stored as that.
 void proxy_jobs_settle(proxy &p);
 
+// Its jobs end with an ETL that is stopped.
+void proxy_jobs_end_with_etl(cluster_document &next, std::string_view etl);
+
 // For document_queue.amend: a rebalance begins and ends with the epoch in which objects move.
 void proxy_jobs_follow_placement(void *arg, cluster_document &next);
 // The rebalance of the epoch in force, if there is one, does not wait for damaged objects of this target. Nor do those that go on with it,
