@@ -13,7 +13,7 @@ import time
 
 from common import request, until
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 WRITERS = 16
 COLUMNS = "bucket, name, content_id, size, version, checksum, changed_ns, content_type, etag, custom, parts, in_index"
 
