@@ -112,7 +112,7 @@ static constexpr command_row commands[] = {
         "A truncated result is an error and leaves no file.\n",
         "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"},
     {command::etl_bucket, "etl", "bucket", "",
-        {etl_word, {"SRC/PREFIX", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}},
+        {etl_word, {"SRC[/PREFIX]", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}},
         changing | moving | copying | flag_bit(flag::args), "Transform a bucket into another one, and print the job's id",
         "Every target transforms the objects that it holds. A bucket DST that does not exist is made. What an earlier run made of the "
         "same\n"
@@ -149,7 +149,7 @@ static constexpr command_row commands[] = {
         changing | flag_bit(flag::yes) | flag_bit(flag::ignore_not_found), "Remove a bucket and all its objects",
         "If the bucket holds objects, the command asks first, unless --yes is given.\n", "  etlctl bucket rm transform --yes\n"},
     {command::bucket_cp, "bucket", "cp", "copy",
-        {{"SRC/PREFIX", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}}, changing | moving | copying,
+        {{"SRC[/PREFIX]", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}}, changing | moving | copying,
         "Copy a bucket into another one, and print the job's id",
         "A bucket DST that does not exist is made. What has been copied already and has not changed is skipped.\n",
         "  etlctl bucket cp photos backup --wait\n  etlctl bucket cp shards out --template 'train-{000..099}.tar' --prepend old/\n"},

@@ -72,6 +72,9 @@ static json_ptr job_item(const cJSON *job)
     std::string scope(json_text(job, "bucket"));
     if (!json_text(job, "prefix").empty())
         scope += "/" + std::string(json_text(job, "prefix"));
+    std::string_view to = json_text(json_get(job, "options"), "to");
+    if (!to.empty())
+        scope.append(" -> ").append(to);
     json_ptr item = json_object();
     json_add_text(item.get(), "id", json_text(job, "id"));
     json_add_text(item.get(), "kind", json_text(job, "kind"));

@@ -127,6 +127,26 @@ def copy(source, bucket, name, etl=None, more="", source_bucket="src", headers=N
     return request("PUT", url, headers=headers, **rest)
 
 
+def case_by_a_job():
+    """What a request does for one object, a job does for all of a bucket: in every mode, and each size."""
+    cluster = world["cluster"]
+    for number, (how, etl) in enumerate(world["etl"].items()):
+        value = {"id": etl} if etl else {}
+        body = json.dumps({"action": "etl-bck" if etl else "copy-bck", "value": value}).encode()
+        started = request("POST", cluster.url(f"/v1/buckets/src?bck_to=ais%2F%40%23%2Fjob-{number}%2F"), body)
+        assert started.status == 200, started
+        job = {}
+
+        def is_over():
+            job.update(request("GET", cluster.url(f"/v1/jobs/{started.text}")).json)
+            return job["ended_ns"] != "0"
+        harness.until(is_over, f"the job through {how} ends", 120)
+        assert job["failed"] == 0 and job["done"] >= len(SIZES), (how, job)
+        for label, size in SIZES:
+            answer = cluster.get(f"job-{number}", label)
+            assert answer.status == 200 and answer.body == wanted(how, blob(size)), (how, label, answer.status, len(answer.body))
+
+
 def name_held(target, is_there, prefix, bucket="dst"):
     """A name that belongs to this target, or to another one."""
     cluster = world["cluster"]
@@ -457,6 +477,7 @@ with harness.Cluster(targets=2) as made:
     world["cluster"] = made
     start_all()
     harness.run([(f"sizes, {how}", case_sizes(how)) for how in world["etl"]] + [
+        ("a bucket at a time", case_by_a_job),
         ("names that hurt", case_names),
         ("in place", case_same_place),
         ("an old object is replaced", case_overwrite),

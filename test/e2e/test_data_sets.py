@@ -200,6 +200,7 @@ def case_with_etlctl():
         assert "copy-bck" in shown.stdout.decode() + shown.stderr.decode(), shown
         job = cluster.run("etlctl", "bucket", "cp", "b", "dst", "-o", "name").stdout.decode().strip()
         assert counts(ended(cluster, job)) == (24, 0, 0)
+        assert "b -> dst" in cluster.run("etlctl", "job", "ls").stdout.decode()
         for words, text in [(("bucket", "cp", "b/p", "dst", "--prefix", "q"), "twice"), (("bucket", "cp", "b", "dst", "--ext", "jpg"), "--ext"),
                             (("bucket", "cp", "b", "b"), "onto itself"), (("etl", "bucket", "nosuch", "b", "dst"), "nosuch")]:
             shown = cluster.run("etlctl", *words, check=False)
