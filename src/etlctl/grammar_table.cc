@@ -125,7 +125,7 @@ static constexpr command_row commands[] = {
         "OUT is a file, a directory, or - for standard output (the default). On a terminal, binary data needs an explicit -.\n"
         "Called as `ais`, it writes a file with the object's name if OUT is missing. The checksum of a whole object is verified.\n"
         "A truncated read is an error and leaves no file. `--range 0-99` reads the first 100 bytes, because LAST is included.\n"
-        "To keep an object, or what an ETL makes of it, in a bucket, send PUT with object_to= (see docs/PROTOCOL.md).\n",
+        "To keep what an ETL makes of a whole bucket: `etl bucket`; of one object: PUT with object_to= (see docs/PROTOCOL.md).\n",
         "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"},
     {command::object_put, "object", "put", "write upload",
         {{"FILE", word_kind::file, true, false}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}}, changing | moving,

@@ -514,16 +514,8 @@ static void while_objects_move_no_pass_counts(void **)
 // What the items go to may have just begun, too.
 static void it_begins_with_few(void **)
 {
-    static constexpr job_kind wide = {.name = "wide",
-        .items_max = 64,
-        .epochs = 0,
-        .summary = "",
-        .check_options = accept_options,
-        .open = nullptr,
-        .close = nullptr,
-        .selects = nullptr,
-        .begin = hold,
-        .stop = leave};
+    job_kind wide = holding;
+    wide.items_max = 64;
     run_state r;
     open_world(r, sample());
     held_count = 0;

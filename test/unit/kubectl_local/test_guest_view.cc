@@ -169,7 +169,7 @@ static void descriptors_are_no_way_around(void **state)
         {f.dir + "/volume", false},
         {f.dir + "/volume/x (deleted)", false},
         {f.dir + "/view/mem/0/x", false},
-        {f.dir + "/view/root/x", false},
+        {f.dir + "/view/root" + "/x", false},
         {"/proc/1/comm", false},
         {"/proc/sys/kernel/hostname", true},
         {"/proc/sys/vm/drop_caches", true},
