@@ -6,33 +6,6 @@
 
 using namespace etlnode;
 
-// target-02 had everything; target-01, under test, joins in epoch 2.
-static const std::vector<moving_ids> joining = {{"target-02"}, {"target-01", "target-02"}};
-// ... and in this one in epoch 3, after target-03.
-static const std::vector<moving_ids> twice = {{"target-02"}, {"target-02", "target-03"}, {"target-01", "target-02", "target-03"}};
-
-static std::string coming(size_t nth = 0) { return moving_name(joining, {"target-02", "target-01"}, nth); }
-static std::string staying() { return moving_name(joining, {"target-02", "target-02"}); }
-
-static int set_up_joined(void **state)
-{
-    role_set_up_member(state);
-    role_world &w = role_of(state);
-    moving_begin(w, joining.front());
-    moving_join(w, {"target-01"});
-    return 0;
-}
-
-static int set_up_twice(void **state)
-{
-    role_set_up_member(state);
-    role_world &w = role_of(state);
-    moving_begin(w, twice.front());
-    moving_join(w, {"target-03"});
-    moving_join(w, {"target-01"});
-    return 0;
-}
-
 // --- questions
 
 static void a_question_is_answered_from_the_index(void **state)

@@ -4,39 +4,6 @@
 
 using namespace etlnode;
 
-static const std::vector<moving_ids> joining = {{"target-02"}, {"target-01", "target-02"}};
-static const std::vector<moving_ids> twice = {{"target-02"}, {"target-02", "target-03"}, {"target-01", "target-02", "target-03"}};
-static const std::vector<moving_ids> growing = {{"target-01"}, {"target-01", "target-02"}};
-
-static std::string coming(size_t nth = 0) { return moving_name(joining, {"target-02", "target-01"}, nth); }
-static std::string staying() { return moving_name(joining, {"target-02", "target-02"}); }
-
-static int set_up_joined(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), joining.front());
-    moving_join(role_of(state), {"target-01"});
-    return 0;
-}
-
-static int set_up_twice(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), twice.front());
-    moving_join(role_of(state), {"target-03"});
-    moving_join(role_of(state), {"target-01"});
-    return 0;
-}
-
-// target-01 has everything, and target-02 joins only with the test.
-static int set_up_growing(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), growing.front());
-    role_script(peer_of(role_of(state), "target-02"), {.match = "PUT /v1/node/move", .status = 503}); // nothing leaves
-    return 0;
-}
-
 static const char *asks = "GET /v1/node/object/";
 
 // --- at the wrong target
