@@ -7,8 +7,7 @@
 
 namespace etlnode {
 
-// target-01, under test, had everything; then target-02 joins, then target-03.
-inline const std::vector<moving_ids> growing = {{"target-01"}, {"target-01", "target-02"}};
+// As `growing`, and then target-03 joins, or both at once.
 inline const std::vector<moving_ids> further = {{"target-01"}, {"target-01", "target-02"}, {"target-01", "target-02", "target-03"}};
 inline const std::vector<moving_ids> both = {{"target-01"}, {"target-01", "target-02", "target-03"}};
 

@@ -196,42 +196,7 @@ inline void moving_set_full(role_world &w, bool is_full)
     test_true(scripted_until(*w.sim, [&] { return w.t->space.is_known && (w.t->space.state == space_state::full) == is_full; }));
 }
 
-// --- placements that several tests begin with
-
-// target-02 had everything; target-01, under test, joins in epoch 2.
-inline const std::vector<moving_ids> joining = {{"target-02"}, {"target-01", "target-02"}};
-// ... and in this one in epoch 3, after target-03.
-inline const std::vector<moving_ids> twice = {{"target-02"}, {"target-02", "target-03"}, {"target-01", "target-02", "target-03"}};
+// target-01, under test, had everything; then target-02 joins.
 inline const std::vector<moving_ids> growing = {{"target-01"}, {"target-01", "target-02"}};
-
-// Names of objects that come to this target with the join, and of those that stay elsewhere.
-inline std::string coming(size_t nth = 0) { return moving_name(joining, {"target-02", "target-01"}, nth); }
-inline std::string staying() { return moving_name(joining, {"target-02", "target-02"}); }
-
-inline int set_up_joined(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), joining.front());
-    moving_join(role_of(state), {"target-01"});
-    return 0;
-}
-
-inline int set_up_twice(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), twice.front());
-    moving_join(role_of(state), {"target-03"});
-    moving_join(role_of(state), {"target-01"});
-    return 0;
-}
-
-// target-01 has everything, and target-02 joins only with the test.
-inline int set_up_growing(void **state)
-{
-    role_set_up_member(state);
-    moving_begin(role_of(state), growing.front());
-    role_script(peer_of(role_of(state), "target-02"), {.match = "PUT /v1/node/move", .status = 503}); // nothing leaves
-    return 0;
-}
 
 } // namespace etlnode

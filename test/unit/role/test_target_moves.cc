@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a target answers other targets while objects move: questions for its row, objects that a former owner gives, and its end.
-#include "moving_world.h"
+#include "joining_world.h"
 
 #include "store/set_aside.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Clients' requests while objects move: at the wrong target, at the owner, and across a change of epoch.
-#include "moving_world.h"
+#include "joining_world.h"
 
 using namespace etlnode;
 

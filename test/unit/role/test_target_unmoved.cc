@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reads of large objects that have not moved yet: at the owner, which passes them on, and at the former owner, which gives them.
-#include "moving_world.h"
+#include "joining_world.h"
 
 using namespace etlnode;
 
