@@ -79,6 +79,8 @@ struct job_kind {
     size_t items_max;    // in flight at a time
     uint64_t epochs;     // 0: a pass counts whatever the placement does meanwhile; 1: it must lie in one epoch
     const char *summary; // for help
+    // The first change of the ledger is stored before anything is read: what was handed to the index before is in the plan then.
+    bool waits_for_index = false;
     // What is wrong with the options; empty: nothing. Called at the proxy, before the job is stored, and at every target.
     std::string (*check_options)(const cJSON *options);
     // Takes what it needs of the options. Called before the first item, also after a restart.

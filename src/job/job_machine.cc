@@ -99,9 +99,12 @@ static bool save_is_due(const job &j)
     return is_late || is_idle || j.window.unsaved >= job_save_count;
 }
 
+// Changes of the index and of the ledger keep their order.
+static bool awaits_index(const job &j) { return j.kind->waits_for_index && j.stored.pass == 0; }
+
 static void ask_page(job &j)
 {
-    if (j.paging || j.window.waiting > job_page_count / 2 || j.window.slots.size() + job_page_count > job_window_count)
+    if (j.paging || awaits_index(j) || j.window.waiting > job_page_count / 2 || j.window.slots.size() + job_page_count > job_window_count)
         return;
     if (!plan_find_bucket(j.plan, j.tools.next_bucket, j.tools.arg))
         return;
@@ -124,7 +127,7 @@ static void work(job &j)
 {
     ask_page(j);
     begin_items(j);
-    if (save_is_due(j))
+    if (save_is_due(j) || (awaits_index(j) && !j.saving))
         save(j);
     bool is_over = j.plan.is_over && is_quiet(j) && j.window.waiting == 0 && j.window.unsaved == 0;
     if (is_over)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 
-from harness import Cluster, request
+from harness import Cluster, request, until
 
 NAMES = sorted(f"o{i}" for i in range(24))
 
@@ -52,3 +52,30 @@ def keep(cluster, name, mark=".kept"):
 def put_back(cluster, name, kept):
     shutil.rmtree(os.path.join(cluster.dir, name))
     shutil.copytree(kept, os.path.join(cluster.dir, name))
+
+
+def act(cluster, method, path, action, value):
+    return request(method, cluster.url(path), json.dumps({"action": action, "value": value}).encode())
+
+
+def job_of(cluster, answer):
+    assert answer.status == 200 and len(answer.text) == 9, answer
+    return answer.text
+
+
+def ended(cluster, job, limit=60):
+    seen = {}
+
+    def is_over():
+        seen.update(request("GET", cluster.url(f"/v1/jobs/{job}")).json)
+        return seen["ended_ns"] != "0"
+    until(is_over, f"job {job} ends", limit)
+    return seen
+
+
+def counts(job):
+    return job["done"], job["skipped"], job["failed"]
+
+
+def to(bucket):
+    return f"?provider=ais&bck_to=ais%2F%40%23%2F{bucket}%2F"

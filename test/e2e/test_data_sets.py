@@ -6,7 +6,7 @@ import signal
 
 import harness
 from harness import pod_spec, request, until
-from filled_cluster import NAMES, Filled, listed, readable
+from filled_cluster import NAMES, Filled, act, counts, ended, job_of, listed, readable, to
 
 UPPER = """#!/usr/local/bin/python
 import http.server
@@ -23,36 +23,9 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 80), H).serve_forever()
 """
 
 
-def act(cluster, method, path, action, value):
-    return request(method, cluster.url(path), json.dumps({"action": action, "value": value}).encode())
-
-
-def job_of(cluster, answer):
-    assert answer.status == 200 and len(answer.text) == 9, answer
-    return answer.text
-
-
-def ended(cluster, job, limit=60):
-    seen = {}
-
-    def is_over():
-        seen.update(request("GET", cluster.url(f"/v1/jobs/{job}")).json)
-        return seen["ended_ns"] != "0"
-    until(is_over, f"job {job} ends", limit)
-    return seen
-
-
-def counts(job):
-    return job["done"], job["skipped"], job["failed"]
-
-
 def start_upper(cluster):
     cluster.image("upper:v1", {"srv.py": UPPER})
     return cluster.init(pod_spec("upper", "upper:v1", command=["/srv.py"]))
-
-
-def to(bucket):
-    return f"?provider=ais&bck_to=ais%2F%40%23%2F{bucket}%2F"
 
 
 def case_copies():

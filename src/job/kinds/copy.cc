@@ -178,4 +178,23 @@ constinit const job_kind job_kind_transform_bucket = make_kind(
 constinit const job_kind job_kind_transform_list = make_kind(
     "etl-listrange", transform_items_max, "transform the objects of a list or template", check_transform);
 
+static std::string check_move(const cJSON *options)
+{
+    copy_job copy;
+    std::string wrong = check_copy(options);
+    if (wrong.empty())
+        (void)read_options(options, copy);
+    bool is_whole = !copy.selection.has_list && copy.selection.ranges.empty() && copy.prepend.empty() && copy.extensions.empty();
+    return !wrong.empty() || is_whole ? wrong : "a bucket moves as a whole, and its objects keep their names";
+}
+
+static constexpr job_kind make_move()
+{
+    job_kind kind = make_kind("move-bck", copy_items_max, "give a bucket another name", check_move);
+    kind.waits_for_index = true; // no object that was acknowledged before the bucket was closed may be missed
+    return kind;
+}
+
+constinit const job_kind job_kind_move_bucket = make_move();
+
 } // namespace etlnode

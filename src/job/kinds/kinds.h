@@ -12,6 +12,7 @@ namespace etlnode {
 extern const job_kind job_kind_scrub;
 extern const job_kind job_kind_copy_bucket, job_kind_copy_list;
 extern const job_kind job_kind_transform_bucket, job_kind_transform_list;
+extern const job_kind job_kind_move_bucket;
 extern const job_kind job_kind_delete_list;
 
 std::span<const job_kind *const> job_kinds();

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "codec/json_fields.h"
 #include "codec/url.h"
+#include "control/bucket_moves.h"
 #include "job/job_machine.h"
 #include "job/kinds/kinds.h"
 #include "job/selection.h"
@@ -30,15 +31,17 @@ struct bucket_job_request : proxy_request {
     std::string to_bucket; // empty: the job has no destination
     bool is_dry = false;   // the destination is not made
     std::string etl;       // its id
+    std::string refusal;   // of the change of the document
     uint64_t now_ns = 0;
 };
 
-static constexpr std::string_view actions[] = {"copy-bck", "etl-bck", "copy-listrange", "etl-listrange", "delete-listrange"};
+static constexpr std::string_view actions[] = {"copy-bck", "etl-bck", "copy-listrange", "etl-listrange", "move-bck", "delete-listrange"};
 
 bool proxy_is_bucket_job(std::string_view action) { return std::find(std::begin(actions), std::end(actions), action) != std::end(actions); }
 
 static bool is_transform(std::string_view action) { return action.starts_with("etl-"); }
 static bool is_of_list(std::string_view action) { return action.ends_with("-listrange"); }
+static bool is_move(std::string_view action) { return action == bucket_move_kind; }
 
 // --- what is asked for
 
@@ -100,7 +103,11 @@ static bool read_destination(bucket_job_request &r, const cJSON *value)
     }
     if (r.to_bucket == r.job.bucket && !r.is_dry) {
         fail(r, error_code::bad_request,
-            "cannot " + std::string(is_transform(r.job.kind) ? "transform" : "copy") + " bucket ais://" + r.to_bucket + " onto itself");
+            "cannot " +
+                std::string(is_transform(r.job.kind) ? "transform"
+                            : is_move(r.job.kind)    ? "move"
+                                                     : "copy") +
+                " bucket ais://" + r.to_bucket + " onto itself");
         return false;
     }
     return true;
@@ -150,6 +157,8 @@ static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
     if (r.to_bucket.empty())
         return options;
     json_add_text(options.get(), "to", r.to_bucket);
+    if (is_move(r.job.kind))
+        return options;
     if (is_transform(r.job.kind)) {
         json_add_text(options.get(), "etl", r.etl);
         copy_field(options.get(), "etl_args", value, "etl_args");
@@ -203,6 +212,10 @@ static bool read_job(bucket_job_request &r, const cJSON *value)
         return false;
     }
     r.is_dry = json_bool(value, "dry_run", false);
+    if (is_move(r.job.kind) && cJSON_IsObject(value) && value->child != nullptr) {
+        fail(r, error_code::bad_request, "value: a bucket moves as a whole, and its objects keep their names: leave it out");
+        return false;
+    }
     bool has_destination = r.job.kind != "delete-listrange";
     if (refuse_unknown_ways(r, value) || !read_selection(r, value) || (has_destination && !read_destination(r, value)))
         return false;
@@ -231,11 +244,35 @@ static bool read_job(bucket_job_request &r, const cJSON *value)
 
 // --- its start
 
+static error refuse(bucket_job_request &r, error_code code, std::string text)
+{
+    r.refusal = std::move(text);
+    return make_error(code);
+}
+
+// The source goes at the end, with everything that a disk which is away has of it.
+static error check_move(bucket_job_request &r, const cluster_document &next)
+{
+    if (document_find_bucket(next, r.to_bucket) != nullptr)
+        return refuse(r, error_code::already_exists, "bucket \"ais://" + r.to_bucket + "\" already exists");
+    if (!document_lost_disks(next).empty())
+        return refuse(r, error_code::conflict,
+            "a target was taken out of the cluster with its objects, and those of ais://" + r.job.bucket +
+                " would be given up: bring it back, or forget its disk (etlctl cluster show)");
+    return no_error;
+}
+
 static error apply_job(bucket_job_request &r, cluster_document &next)
 {
     if (document_find_bucket(next, r.job.bucket) == nullptr)
         return make_error(error_code::bucket_not_found);
+    if (std::string why = bucket_move_conflict(next, r.job); !why.empty())
+        return refuse(r, error_code::conflict, std::move(why));
+    if (error err = is_move(r.job.kind) ? check_move(r, next) : no_error)
+        return err;
     bool makes_bucket = !r.to_bucket.empty() && !r.is_dry && document_find_bucket(next, r.to_bucket) == nullptr;
+    if (std::string why = makes_bucket ? proxy_orphans_text(*r.p, r.to_bucket) : std::string(); !why.empty())
+        return refuse(r, error_code::conflict, std::move(why));
     if (makes_bucket && next.buckets.size() >= bucket_count_max)
         return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
     if (makes_bucket) {
@@ -247,7 +284,13 @@ static error apply_job(bucket_job_request &r, cluster_document &next)
     return proxy_job_admit(*r.p, next, r.job);
 }
 
-static void on_stored(bucket_job_request &r, error err) { proxy_job_answer_start(r, r.job, err); }
+static void on_stored(bucket_job_request &r, error err)
+{
+    if (r.refusal.empty())
+        proxy_job_answer_start(r, r.job, err);
+    else
+        fail(r, err.code, r.refusal);
+}
 
 void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::string_view action, const cJSON *value)
 {

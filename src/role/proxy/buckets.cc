@@ -18,6 +18,7 @@
 #include "codec/http_write.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/bucket_moves.h"
 #include "port/clock.h"
 #include "role/shared/hints.h"
 #include "role/shared/list_merge.h"
@@ -28,6 +29,7 @@ namespace etlnode {
 struct bucket_request : proxy_request {
     std::string bucket;
     uint64_t created_ns = 0; // of a bucket that is being created, by the clock
+    std::string refusal;     // of a change
 };
 
 struct bucket_names_request : proxy_request {
@@ -48,7 +50,7 @@ std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 
 // --- what AIStore's clients may request, and this node answers with 501 instead of "unknown"
 
-static constexpr std::string_view actions_of_later[] = {"move-bck", "prefetch-listrange", "evict-listrange", "evict-remote-bck", "archive",
+static constexpr std::string_view actions_of_later[] = {"prefetch-listrange", "evict-listrange", "evict-remote-bck", "archive",
     "make-n-copies", "ec-encode", "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
 
 static void refuse_action(proxy_request &r, const std::string &action, std::string_view expected)
@@ -162,16 +164,21 @@ static std::vector<cluster_bucket> find_orphans(const proxy &p, std::string_view
     return found;
 }
 
-// A new bucket of the name would make targets remove them.
+std::string proxy_orphans_text(const proxy &p, std::string_view bucket)
+{
+    std::string name(bucket);
+    if (document_find_bucket(proxy_document(p), name) != nullptr || find_orphans(p, name).empty())
+        return {};
+    return "targets still hold objects of a former bucket \"ais://" + name +
+           "\" that the cluster document does not name any more: etlctl cluster show. To delete them: etlctl bucket rm " + name + " --yes";
+}
+
 static bool fail_orphans(bucket_request &r)
 {
-    if (document_find_bucket(proxy_document(*r.p), r.bucket) != nullptr || find_orphans(*r.p, r.bucket).empty())
-        return false;
-    proxy_request_fail(r, error_code::conflict,
-        "targets still hold objects of a former bucket \"ais://" + r.bucket +
-            "\" that the cluster document does not name any more: etlctl cluster show. To delete them: etlctl bucket rm " + r.bucket +
-            " --yes");
-    return true;
+    std::string why = proxy_orphans_text(*r.p, r.bucket);
+    if (!why.empty())
+        proxy_request_fail(r, error_code::conflict, why);
+    return !why.empty();
 }
 
 // --- create
@@ -250,6 +257,9 @@ static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
 
 static error apply_destroy(bucket_request &r, cluster_document &next)
 {
+    r.refusal = bucket_move_refusal(document_bucket_moves(next), r.bucket, false);
+    if (!r.refusal.empty())
+        return make_error(error_code::conflict);
     document_forget_destroyed(next, proxy_held_by_all(*r.p));
     std::vector<cluster_bucket> orphans = find_orphans(*r.p, r.bucket);
     if (!document_destroy_bucket(next, r.bucket, next.version + 1) && orphans.empty())
@@ -272,7 +282,7 @@ static void on_destroyed(bucket_request &r, error err)
         return;
     }
     if (err) {
-        proxy_request_fail(r, err.code, error_text(err));
+        proxy_request_fail(r, err.code, r.refusal.empty() ? error_text(err) : r.refusal);
         return;
     }
     for (auto &[id, target] : r.p->targets)

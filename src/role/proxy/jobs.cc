@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "codec/json.h"
 #include "codec/url.h"
+#include "control/bucket_moves.h"
 #include "job/job_machine.h"
 #include "port/clock.h"
 
@@ -194,6 +195,20 @@ void proxy_jobs_end_with_etl(cluster_document &next, std::string_view etl)
     }
 }
 
+// Every object is durable under the new name, and nothing was written since: the former bucket goes in the same change.
+static void finish_move(proxy &p, cluster_document &next, cluster_job &job)
+{
+    if (job.state != job_done)
+        return;
+    if (job.failed > 0 || !document_lost_disks(next).empty()) {
+        job.error = "ais://" + job.bucket + " stays: " + (job.failed > 0 ? "not every object could be copied" : "a disk is away");
+        return;
+    }
+    document_forget_destroyed(next, proxy_held_by_all(p));
+    document_destroy_bucket(next, job.bucket, next.version + 1);
+    p.bucket_versions.erase(job.bucket);
+}
+
 static error apply_ended(void *arg, cluster_document &next)
 {
     proxy &p = *static_cast<proxy *>(arg);
@@ -205,6 +220,8 @@ static error apply_ended(void *arg, cluster_document &next)
             continue;
         is_changed = true;
         end_job(job, sum, now_ns);
+        if (job.kind == bucket_move_kind)
+            finish_move(p, next, job);
     }
     return is_changed ? no_error : make_error(error_code::not_found);
 }

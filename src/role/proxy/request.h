@@ -83,6 +83,9 @@ void proxy_request_answer_json(proxy_request &r, const cJSON *tree);
 // "".
 bool proxy_request_read_action(proxy_request &r, const std::string &body, json_ptr &out_tree, std::string &out_action);
 
+// buckets.cc: targets hold objects of a former bucket of that name, which a new one would make them remove. Empty: none does.
+std::string proxy_orphans_text(const proxy &p, std::string_view bucket);
+
 // list_moving.cc: what the targets' answers to a question for a page are worth.
 enum class list_pages_outcome : uint8_t {
     taken,

@@ -30,7 +30,7 @@ static sink sink_here(target &t, const copy_destination &to, uint64_t bucket_cre
     options.is_bucket_there = target_has_bucket;
     options.on_end = target_note_put;
     options.arg = &t;
-    options.gate = target_put_gate();
+    options.gate = target_put_gate(!to.made_from.empty());
     if (!to.made_from.empty())
         options.custom = std::make_unique<std::string>(to.made_from);
     open_count_begin(t.store_calls);

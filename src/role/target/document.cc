@@ -287,6 +287,11 @@ std::string target_emptying_text(const target &t, const std::string &bucket)
                                        : std::string();
 }
 
+std::string target_move_text(const target &t, std::string_view bucket, bool by_job)
+{
+    return t.bucket_moves.empty() ? std::string() : bucket_move_refusal(t.bucket_moves, bucket, by_job);
+}
+
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg)
 {
     t.waiters.push_back({t.document.version, on_stored, arg});

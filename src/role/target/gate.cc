@@ -23,7 +23,8 @@ bool target_must_learn(const target &t, std::string_view bucket, std::string_vie
 static bool must_ask(void *arg, std::string_view bucket, std::string_view name)
 {
     const target &t = *static_cast<target *>(arg);
-    return !target_has_lease(t) || target_must_learn(t, bucket, name) || target_owner_elsewhere(t, bucket, name) != nullptr;
+    return !target_has_lease(t) || !t.bucket_moves.empty() || target_must_learn(t, bucket, name) ||
+           target_owner_elsewhere(t, bucket, name) != nullptr;
 }
 
 static put_leave refusal(error_code code, std::string text)
@@ -70,6 +71,7 @@ std::string target_lease_text(const target &t)
 struct gate_work {
     target *t;
     uint64_t created_ns;
+    bool by_job;
     std::string bucket, name;
     put_on_leave on_leave;
     void *owner;
@@ -90,16 +92,22 @@ static void on_learnt(void *arg, const lesson &learnt)
         leave = refusal(error_code::unavailable, target_lease_text(t));
     else if (!target_has_bucket(&t, work.bucket, work.created_ns))
         leave = bucket_refusal(work.bucket);
+    else if (std::string why = target_move_text(t, work.bucket, work.by_job); !why.empty())
+        leave = refusal(error_code::conflict, std::move(why));
     else
         leave.terms = terms_of(t, lesson_version_above(t, learnt));
     work.on_leave(work.owner, leave);
 }
 
-static void ask(void *arg, const std::string &bucket, const std::string &name, uint64_t created_ns, put_on_leave on_leave, void *owner)
+static void ask(
+    target &t, bool by_job, const std::string &bucket, const std::string &name, uint64_t created_ns, put_on_leave on_leave, void *owner)
 {
-    target &t = *static_cast<target *>(arg);
     if (!target_has_bucket(&t, bucket, created_ns)) {
         on_leave(owner, bucket_refusal(bucket));
+        return;
+    }
+    if (std::string why = target_move_text(t, bucket, by_job); !why.empty()) {
+        on_leave(owner, refusal(error_code::conflict, std::move(why)));
         return;
     }
     if (const cluster_node *other = target_owner_elsewhere(t, bucket, name)) {
@@ -111,7 +119,7 @@ static void ask(void *arg, const std::string &bucket, const std::string &name, u
         return;
     }
     if (target_must_learn(t, bucket, name)) {
-        target_learn(t, {bucket, name, false, {}}, on_learnt, new gate_work{&t, created_ns, bucket, name, on_leave, owner});
+        target_learn(t, {bucket, name, false, {}}, on_learnt, new gate_work{&t, created_ns, by_job, bucket, name, on_leave, owner});
         return;
     }
     put_leave leave;
@@ -124,7 +132,13 @@ static error confirm(void *arg)
     return target_has_lease(*static_cast<const target *>(arg)) ? no_error : make_error(error_code::unavailable, "the lease has ended");
 }
 
-put_gate target_put_gate() { return {must_ask, ask, confirm}; }
+template <bool by_job>
+static void ask_for(void *arg, const std::string &bucket, const std::string &name, uint64_t created_ns, put_on_leave on_leave, void *owner)
+{
+    ask(*static_cast<target *>(arg), by_job, bucket, name, created_ns, on_leave, owner);
+}
+
+put_gate target_put_gate(bool by_job) { return {must_ask, by_job ? ask_for<true> : ask_for<false>, confirm}; }
 
 void target_set_terms(target &t)
 {

@@ -73,6 +73,7 @@ void target_begin_jobs(target &t)
 
 void target_sync_jobs(target &t)
 {
+    t.bucket_moves = document_bucket_moves(t.document);
     if (t.jobs == nullptr || lifecycle_is_draining(t.life))
         return;
     std::vector<job_order> orders;

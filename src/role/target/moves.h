@@ -76,8 +76,8 @@ void target_give_content(target &t, exchange &x, const store_object *object);
 
 // Whether this target, which owns the object, must learn what others have before it answers a miss or makes a new version.
 bool target_must_learn(const target &t, std::string_view bucket, std::string_view name);
-// For uploads and kept results; `arg` is the target.
-put_gate target_put_gate();
+// For uploads and kept results; `arg` is the target. `by_job`: a job stores the object, also into a bucket that it fills.
+put_gate target_put_gate(bool by_job = false);
 // Why a target without a lease (target_has_lease) refuses changes.
 std::string target_lease_text(const target &t);
 // The rows that are handed to the index from now on carry the epoch in force.

@@ -150,10 +150,15 @@ static void serve_put(object_request &&r)
     options.is_bucket_there = target_has_bucket;
     options.on_end = target_note_put;
     options.arg = r.t;
-    options.gate = target_put_gate();
     std::string_view made_from = http_head_get(head, header_made_from);
-    if (!made_from.empty() && peer_shows_secret(r.t->options.cluster_secret, *r.x))
+    bool by_job = !made_from.empty() && peer_shows_secret(r.t->options.cluster_secret, *r.x);
+    if (by_job)
         options.custom = std::make_unique<std::string>(made_from);
+    options.gate = target_put_gate(by_job);
+    if (std::string why = target_move_text(*r.t, r.bucket, by_job); !why.empty()) {
+        exchange_answer_error(*r.x, error_code::conflict, why);
+        return;
+    }
     std::string_view type = http_head_get(head, header_checksum_type);
     std::string_view value = http_head_get(head, header_checksum_value);
     if (!type.empty() && type != "none" && !value.empty()) {
@@ -217,6 +222,10 @@ static void on_removed_moving(void *arg, error err, const std::string &text)
 
 static void serve_delete(object_request &&r)
 {
+    if (std::string why = target_move_text(*r.t, r.bucket, false); !why.empty()) {
+        exchange_answer_error(*r.x, error_code::conflict, why);
+        return;
+    }
     if (target_must_learn(*r.t, r.bucket, r.name)) {
         auto *waiting = new object_request(std::move(r));
         target_delete_moving(*waiting->t, waiting->bucket, waiting->name, on_removed_moving, waiting);

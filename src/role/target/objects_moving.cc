@@ -193,6 +193,10 @@ static void on_delete_learnt(void *arg, const lesson &learnt)
         finish_delete(d, make_error(error_code::unavailable), target_lease_text(t));
         return;
     }
+    if (std::string why = target_move_text(t, d->bucket, false); !why.empty()) {
+        finish_delete(d, make_error(error_code::conflict), why);
+        return;
+    }
     d->was_there = is_object(learnt.best);
     bool is_lost = document_has_lost_owner(t.document, placement_uname_digest(d->bucket, d->name));
     if (!d->was_there && !is_lost) {

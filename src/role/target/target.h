@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/open_count.h"
+#include "control/bucket_moves.h"
 #include "control/capacity.h"
 #include "control/document.h"
 #include "etl/etl_registry.h"
@@ -107,6 +108,7 @@ struct target {
     etl_failures failures; // for the ETLs that have metrics
 
     // document.cc
+    std::vector<bucket_move> bucket_moves; // of the document
     std::vector<target_waiter> waiters;
     document_identity stored; // the document in the data directory
     bool storing = false;
@@ -176,6 +178,8 @@ bool target_has_bucket(void *arg, std::string_view bucket, uint64_t created_ns);
 // Objects of a former bucket with that name may still be here, so it must not be read or written. Returns the reason for the client;
 // otherwise empty.
 std::string target_emptying_text(const target &t, const std::string &bucket);
+// Why the bucket takes no change now, because a job gives it another name; empty: it does. `by_job`: a job asks.
+std::string target_move_text(const target &t, std::string_view bucket, bool by_job);
 void target_note_odds(target &t, const std::string &why);
 void target_wait_stored(target &t, void (*on_stored)(void *arg, error err), void *arg);
 // Creates the ETL registry and the transfers. Requires: a document is held.

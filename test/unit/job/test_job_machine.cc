@@ -527,12 +527,28 @@ static void it_begins_with_few(void **)
     close_world(r.f);
 }
 
+// What was handed to the index before is in the first page: the ledger's change comes behind it.
+static void nothing_is_read_before_the_ledger_has_answered(void **)
+{
+    run_state r;
+    open_world(r, sample());
+    job_kind kind = job_kind_scrub;
+    kind.waits_for_index = true;
+    begin_job(r, kind);
+    test_true(r.j->saving);
+    test_false(r.j->paging);
+    test_true(run_to_end(r));
+    test_eq(r.last.done, small_count + 4u);
+    test_eq(r.last.pass, 1u);
+}
+
 int main()
 {
     sm_set_strict(true);
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
         cmocka_unit_test(scrub_finds_exactly_what_is_damaged),
+        cmocka_unit_test(nothing_is_read_before_the_ledger_has_answered),
         cmocka_unit_test(a_file_that_is_gone_or_short_is_damaged),
         cmocka_unit_test(only_the_scope_is_read),
         cmocka_unit_test(a_crash_at_any_moment_leaves_the_sums_right),

@@ -26,7 +26,7 @@ static void bad_input_is_refused(void **state)
         {"POST /v1/buckets/b", destroy, 400, "unknown action \"destroy-bck\"; expected \"create-bck\""},
         {"POST /v1/buckets/b", "[1]", 400, "it is not an object"},
         {"POST /v1/buckets/b", "{\"action\":", 400, "the request body must be {\"action\":...,\"name\":...,\"value\":...}: line 1"},
-        {"POST /v1/buckets/b", R"({"action":"move-bck"})", 501, "action \"move-bck\" is not implemented"},
+        {"POST /v1/buckets/b", R"({"action":"ec-encode"})", 501, "action \"ec-encode\" is not implemented"},
         {"POST /v1/buckets/b", R"({"action":"copy-bck"})", 404, "bucket \"ais://b\" does not exist (there is: known)"},
         {"POST /v1/buckets/known", R"({"action":"copy-bck"})", 503, "the cluster has no targets"},
         {"POST /v1/buckets/b", R"({"action":"create-bck","value":{"mirror":{}}})", 501, "properties of buckets cannot be set"},
