@@ -72,6 +72,11 @@ inline constexpr std::string_view header_pause = "Etlnode-Pause";
 inline constexpr std::string_view header_moved_row = "Etlnode-Row";
 // Of a PUT by another target for a job: what the object was made from, and by which job
 inline constexpr std::string_view header_made_from = "Etlnode-Made-From";
+// Of a PUT by another target that copies an object: what was kept beside the content, in base64
+inline constexpr std::string_view header_extras = "Etlnode-Extras";
+inline constexpr std::string_view header_chunk_count = "Ais-Chunks-Count"; // of a multipart upload
+inline constexpr std::string_view header_chunk_size_max = "Ais-Chunks-Max-Chunk-Size";
+inline constexpr std::string_view query_new_custom = "set-new-custom"; // PATCH: the metadata takes the place of what there was
 // Of a PUT by another target: which cluster document the sender goes by (document_identity_print)
 inline constexpr std::string_view header_document = "Etlnode-Document";
 inline constexpr std::string_view header_warning = "Etlnode-Warning"; // in the answer to a start: one line for each warning

@@ -22,6 +22,7 @@ struct sink_head {
     std::string content_type = {}; // empty: unknown
     bool has_checksum = false;     // if set, other bytes are never stored
     uint64_t checksum = 0;         // XXH64
+    std::string custom = {};       // what was kept beside the content that this one is equal to (store/object_extras.h)
     uint64_t pause_ms = 0;         // how long the source may pause in the middle; 0: not worth mentioning
     // The head of an answer, for sink_client. Other sinks ignore it.
     int status = 200;
@@ -141,8 +142,8 @@ struct sink_put_options {
     void (*on_end)(void *arg, error err, uint64_t bytes) = nullptr;
     void *arg = nullptr; // of all three
     put_gate gate;
-    std::unique_ptr<put_copy> copy;      // null: it is not one
-    std::unique_ptr<std::string> custom; // kept beside the content; null: nothing
+    std::unique_ptr<put_copy> copy;         // null: it is not one
+    std::unique_ptr<std::string> made_from; // noted beside the content; null: nothing
 };
 sink sink_put(env &e, store &objects, sink_put_options options);
 // "t[id]: cannot store ais://b/o: the disk is full"

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "codec/error_envelope.h"
 #include "codec/http_write.h"
+#include "codec/json.h"
 #include "node/api.h"
 #include "object/sink.h"
 #include "port/clock.h"
@@ -120,6 +121,8 @@ static void begin(void *self, sink_head &head)
         http_write_header(options.headers, header_checksum_type, checksum_type_xxhash2);
         http_write_header(options.headers, header_checksum_value, text_hex(head.checksum));
     }
+    if (!head.custom.empty())
+        http_write_header(options.headers, header_extras, base64_encode(head.custom));
     if (head.pause_ms > 0)
         http_write_header_u64(options.headers, header_pause, head.pause_ms);
     options.streams_body = true; // in chunks even if the length is known: with a length, the last byte would complete it before the commit

@@ -14,6 +14,7 @@
 #include "base/limits.h"
 #include "object/sink.h"
 #include "port/clock.h"
+#include "store/object_extras.h"
 
 namespace etlnode {
 
@@ -122,8 +123,8 @@ static void begin(void *self, sink_head &head)
     s.has_checksum = head.has_checksum;
     s.checksum = head.checksum;
     s.target = put_start(*s.objects, s.options.bucket, s.options.name, std::move(head.content_type));
-    if (s.options.custom)
-        put_set_custom(*s.target, std::move(*s.options.custom));
+    if (s.options.made_from || !head.custom.empty())
+        put_set_custom(*s.target, object_extras_of_copy(head.custom, s.options.made_from ? *s.options.made_from : std::string()));
     if (s.options.copy)
         put_set_copy(*s.target, s.options.copy->row, s.options.copy->origin_tag);
 }

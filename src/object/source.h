@@ -22,8 +22,9 @@ struct source_facts {
     std::string etag = {};         // empty: none
     uint64_t version = 0;          // 0: unknown
     bool has_checksum = false;
-    uint64_t checksum = 0; // XXH64 of all bytes
-    uint64_t pause_ms = 0; // how long it may pause in the middle; 0: not worth mentioning
+    uint64_t checksum = 0;   // XXH64 of all bytes
+    std::string custom = {}; // what is kept beside it (store/object_extras.h)
+    uint64_t pause_ms = 0;   // how long it may pause in the middle; 0: not worth mentioning
 };
 
 struct source {

@@ -187,7 +187,8 @@ source source_stored(env &e, store &objects, const store_object *object, open_co
     if (s->file == nullptr)
         s->file = object->file;
     const index_row &row = object->row;
-    return {{row.size, row.content_type, row.etag, row.version, true, row.checksum}, {&ops, s}, close, disk_patience_ms, nullptr};
+    return {
+        {row.size, row.content_type, row.etag, row.version, true, row.checksum, row.custom}, {&ops, s}, close, disk_patience_ms, nullptr};
 }
 
 } // namespace etlnode

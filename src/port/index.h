@@ -26,7 +26,7 @@ struct index_row {
     uint64_t changed_ns = 0; // nanoseconds since 1970
     std::string content_type;
     std::string etag;      // set only if a client stored one
-    std::string custom;    // custom metadata, a JSON object; empty if there is none
+    std::string custom;    // what is kept beside the content (store/object_extras.h); empty: nothing
     std::string parts;     // reserved for multipart objects
     bool in_index = false; // the index holds the content; there is no file
     // A deleted object: bucket, name, version and tag only. It keeps an older copy, which another target still has, from coming back.

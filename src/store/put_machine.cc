@@ -157,6 +157,7 @@ static void count_written(put &p)
 // There is no file, so nothing else has to happen before the answer.
 static void post_mismatch(put &p)
 {
+    p.row.checksum = p.checksum; // for whoever says what it should have been
     keep_failure(p, make_error(error_code::checksum_mismatch));
     begin(p, POST);
     clock_post(*p.owner->e, on_refused, &p);
@@ -185,6 +186,7 @@ static void unlink_temp(put &p)
 
 static void unlink_mismatch(put &p)
 {
+    p.row.checksum = p.checksum;
     keep_failure(p, make_error(error_code::checksum_mismatch));
     unlink_temp(p);
 }

@@ -237,7 +237,9 @@ static void on_changed(void *arg, error err, index_change &change)
     store &s = *request->owner;
     if (!err) {
         store_forget(s, change.row.bucket, change.row.name);
-        store_discard_content(s, change.before);
+        bool keeps_content = change.what == index_change::kind::put && change.row.content_id == change.before.content_id;
+        if (!keeps_content)
+            store_discard_content(s, change.before);
         store_commit_succeeded(s);
     }
     request->on_done(request->arg, err, change);

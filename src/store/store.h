@@ -84,8 +84,8 @@ std::span<char> put_buffer(put &p);
 void put_write(put &p, size_t size, void (*on_written)(void *arg, error err), void *arg);
 // The first `size` bytes of the buffer are the last of the content (0: none). A content that never used put_write may go into the index,
 // without a file. Completing with ok means that it is durable: the content is synced and the index committed. `row` is the new row, without
-// its content. If has_expected is set, `expected_checksum` is compared: checksum_mismatch stores nothing. Other errors: no_space, io,
-// too_many_files. The put is freed after the completion, whatever the result.
+// its content. If has_expected is set, `expected_checksum` is compared: checksum_mismatch stores nothing, and the row's checksum is that of
+// the bytes. Other errors: no_space, io, too_many_files. The put is freed after the completion, whatever the result.
 void put_commit(put &p, size_t size, bool has_expected, uint64_t expected_checksum,
     void (*on_done)(void *arg, error err, const index_row &row), void *arg);
 // Nothing becomes visible, and the temporary file, if any, is removed. Not after put_commit, unless the put is held. The pointer is invalid
@@ -101,7 +101,7 @@ struct store_terms {
 };
 // For this put instead of the store's own (store_set_terms). Until put_commit or, if it is held, put_release.
 void put_set_terms(put &p, const store_terms &terms);
-// What is kept beside the content (index_row.custom). Until put_commit.
+// What is kept beside the content (store/object_extras.h). Until put_commit.
 void put_set_custom(put &p, std::string custom);
 // The content is a copy of another target's row, whose version, changed_ns, etag, custom and tag (the one that it gets here) are given.
 // `conflict`: this copy or a newer one is here.

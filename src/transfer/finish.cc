@@ -194,6 +194,8 @@ sink_head finish_good_head(transfer &t, const source_facts &facts)
     head.has_checksum = facts.has_checksum;
     head.checksum = facts.checksum;
     head.pause_ms = facts.pause_ms;
+    if (t.etl_id.empty())
+        head.custom = facts.custom; // the same content
     if (t.answer_status != 0)
         head.status = t.answer_status;
     head.headers = std::move(t.answer_headers);

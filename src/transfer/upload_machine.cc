@@ -108,11 +108,21 @@ static void answer_stored(upload &u)
     exchange_answer(*x, std::move(a));
 }
 
+// AIStore's words.
+static std::string describe_mismatch(std::string_view type, const std::string &given, const std::string &computed)
+{
+    return "BAD DATA CHECKSUM: " + std::string(type) + "(" + given + " != " + computed + ")";
+}
+
 static void answer_failure(upload &u)
 {
     if (!u.err) // an event that the table does not know
         u.err = make_error(error_code::internal);
     std::string text = sink_put_describe_failure(u.options.node_id, u.options.bucket, u.options.name, u.err);
+    if (u.options.digest && !u.options.digest->mismatch.empty())
+        text += ": " + u.options.digest->mismatch;
+    else if (u.err.code == error_code::checksum_mismatch && u.options.has_expected_checksum)
+        text += ": " + describe_mismatch(checksum_type_xxhash2, text_hex(u.options.expected_checksum), text_hex(u.row.checksum));
     exchange *x = u.x;
     error_code code = u.err.code;
     // A request that ended too early is the client's fault, whatever the socket called it.
@@ -120,6 +130,12 @@ static void answer_failure(upload &u)
         code = error_code::bad_request;
     end(u);
     exchange_answer_error(*x, code, text);
+}
+
+static void answer_mismatch(upload &u)
+{
+    u.err = make_error(error_code::checksum_mismatch);
+    answer_failure(u);
 }
 
 static void answer_bucket_gone(upload &u)
@@ -150,6 +166,8 @@ static bool is_bucket_gone(const upload &u)
     return u.options.is_bucket_there != nullptr && !u.options.is_bucket_there(u.options.arg, u.options.bucket, u.options.bucket_created_ns);
 }
 
+static bool digest_differs(const upload &u) { return u.options.digest != nullptr && !u.options.digest->mismatch.empty(); }
+
 static bool must_ask(const upload &u)
 {
     const put_gate &gate = u.options.gate;
@@ -173,6 +191,7 @@ static constexpr sm_row<upload> rows[] = {
     {S::awaiting_body, E::starved, always, SM_FN(wait_body), S::awaiting_body},
     {S::awaiting_body, E::buffered, always, SM_FN(write_buffer), S::writing},
     {S::awaiting_body, E::body_ended, SM_FN(is_bucket_gone), SM_FN(answer_bucket_gone), S::done},
+    {S::awaiting_body, E::body_ended, SM_FN(digest_differs), SM_FN(answer_mismatch), S::done},
     {S::awaiting_body, E::body_ended, SM_FN(must_ask), SM_FN(prepare), S::preparing},
     {S::awaiting_body, E::body_ended, always, SM_FN(commit), S::committing},
     {S::awaiting_body, E::body_failed, always, SM_FN(answer_failure), S::done},
@@ -223,6 +242,15 @@ static void step(upload &u, E event)
     }
 }
 
+// The whole body is here.
+static void compare_digest(upload &u)
+{
+    upload_digest &digest = *u.options.digest;
+    std::string computed = content_digest_end(*digest.computed);
+    if (computed != digest.given)
+        digest.mismatch = describe_mismatch(digest.type, digest.given, computed);
+}
+
 // Fills the put's buffer with what the client has sent. A small rest is not worth a write of its own.
 static void read_body(upload &u)
 {
@@ -235,11 +263,17 @@ static void read_body(upload &u)
         io_result got = exchange_body_read(*u.x, buffer.data() + u.filled, buffer.size() - u.filled);
         switch (got.state) {
         case io_state::done:
+            if (u.options.digest)
+                content_digest_add(*u.options.digest->computed, buffer.data() + u.filled, got.count);
             u.filled += got.count;
             u.bytes += got.count;
             break;
         case io_state::again: step(u, E::starved); return;
-        case io_state::end: step(u, E::body_ended); return;
+        case io_state::end:
+            if (u.options.digest)
+                compare_digest(u);
+            step(u, E::body_ended);
+            return;
         case io_state::failed:
             u.err = got.err;
             step(u, E::body_failed);
@@ -280,8 +314,7 @@ static void on_committed(void *arg, error err, const index_row &row)
     if (!err && u.options.gate.confirm != nullptr)
         err = u.options.gate.confirm(u.options.arg);
     u.err = err;
-    if (!err)
-        u.row = row;
+    u.row = row;
     step(u, err ? E::commit_failed : E::committed);
 }
 

@@ -10,15 +10,24 @@
 #include "object/sink.h"
 #include "sm/sm_render.h"
 #include "store/store.h"
+#include "transfer/content_digest.h"
 
 namespace etlnode {
+
+// A checksum of another type than the store's own, which the client sent with the content.
+struct upload_digest {
+    content_digest_ptr computed; // of the bytes so far
+    std::string type, given;     // `given` in lower case
+    std::string mismatch;        // set at the end of the body if the two differ: in words for the client
+};
 
 struct upload_options {
     std::string bucket, name; // checked by the caller
     std::string node_id;      // in messages
     std::string content_type;
     bool has_expected_checksum = false;
-    uint64_t expected_checksum = 0; // XXH64
+    uint64_t expected_checksum = 0;        // XXH64
+    std::unique_ptr<upload_digest> digest; // null: the client sent none
     uint64_t bucket_created_ns = 0;
     // Called before the commit; false: the bucket is gone, and the answer is 404.
     bool (*is_bucket_there)(void *arg, std::string_view bucket, uint64_t created_ns) = nullptr;
@@ -27,7 +36,7 @@ struct upload_options {
     void *arg = nullptr; // of all three
     put_gate gate;
     std::unique_ptr<put_copy> copy;      // null: it is not one
-    std::unique_ptr<std::string> custom; // kept beside the content; null: nothing
+    std::unique_ptr<std::string> custom; // kept beside the content (store/object_extras.h); null: nothing
 };
 
 // Answers `x` exactly once: 200 when the object is durable, otherwise with the reason.

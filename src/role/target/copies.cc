@@ -32,7 +32,7 @@ static sink sink_here(target &t, const copy_destination &to, uint64_t bucket_cre
     options.arg = &t;
     options.gate = target_put_gate(!to.made_from.empty());
     if (!to.made_from.empty())
-        options.custom = std::make_unique<std::string>(to.made_from);
+        options.made_from = std::make_unique<std::string>(to.made_from);
     open_count_begin(t.store_calls);
     return sink_put(*t.e, *t.objects, std::move(options));
 }

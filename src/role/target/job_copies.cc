@@ -21,6 +21,7 @@
 #include "port/clock.h"
 #include "role/target/copies.h"
 #include "role/target/moves.h"
+#include "store/object_extras.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
 
@@ -53,12 +54,12 @@ static std::string describe_origin(const target &t, const job_copy &wanted, std:
 static constexpr size_t origin_size = 16;
 
 // Whether it was made from the same, in the same way; if so, by which job.
-static bool has_same_origin(const job_copy_run &run, std::string_view custom, job_outcome &out_outcome)
+static bool has_same_origin(const job_copy_run &run, std::string_view origin, job_outcome &out_outcome)
 {
     std::string_view mine = run.made_from;
-    if (custom.size() <= origin_size || custom.substr(0, origin_size) != mine.substr(0, origin_size))
+    if (origin.size() <= origin_size || origin.substr(0, origin_size) != mine.substr(0, origin_size))
         return false;
-    out_outcome = custom == mine ? job_outcome::done : job_outcome::skipped;
+    out_outcome = origin == mine ? job_outcome::done : job_outcome::skipped;
     return true;
 }
 
@@ -131,9 +132,9 @@ static void begin_transfer(job_copy_run &run)
         run.moving = moving;
 }
 
-static void go_on(job_copy_run &run, std::string_view custom)
+static void go_on(job_copy_run &run, std::string_view origin)
 {
-    if (run.is_stopped || has_same_origin(run, custom, run.outcome)) {
+    if (run.is_stopped || has_same_origin(run, origin, run.outcome)) {
         finish(&run);
         return;
     }
@@ -151,7 +152,7 @@ static void on_row(void *arg, error err, std::vector<index_row> rows)
 {
     job_copy_run &run = *static_cast<job_copy_run *>(arg);
     open_count_end(run.t->store_calls);
-    go_on(run, !err && !rows.empty() && !rows[0].is_tombstone ? rows[0].custom : std::string());
+    go_on(run, !err && !rows.empty() && !rows[0].is_tombstone ? object_extras_parse(rows[0].custom).made_from : std::string());
 }
 
 static void on_origin(void *arg, call &, error err, int status, std::string body)
@@ -270,7 +271,8 @@ static void answer_origin(origin_request *request, error err, const std::string 
     if (err && err.code != error_code::object_not_found)
         exchange_answer_error(*r->x, err.code, text.empty() ? error_text(err) : text);
     else
-        exchange_answer_text(*r->x, err || row.is_tombstone ? std::string() : row.custom, "text/plain; charset=utf-8");
+        exchange_answer_text(
+            *r->x, err || row.is_tombstone ? std::string() : object_extras_parse(row.custom).made_from, "text/plain; charset=utf-8");
     open_count_end(r->t->requests);
 }
 

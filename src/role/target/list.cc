@@ -13,6 +13,7 @@
 #include "codec/url.h"
 #include "role/shared/list_merge.h"
 #include "role/target/target.h"
+#include "store/object_extras.h"
 
 namespace etlnode {
 
@@ -54,6 +55,17 @@ static void finish(page_request *r, error err)
     delete r;
 }
 
+// As AIStore prints a map.
+static std::string custom_text(const index_row &row)
+{
+    std::string text;
+    if (row.custom.empty())
+        return text;
+    for (const auto &[key, value] : object_extras_parse(row.custom).custom)
+        text.append(text.empty() ? "" : " ").append(key).append(":").append(value);
+    return text.empty() ? text : "map[" + text + "]";
+}
+
 static list_entry entry_of(const target &t, const index_row &row)
 {
     list_entry entry;
@@ -63,7 +75,7 @@ static list_entry entry_of(const target &t, const index_row &row)
     entry.version = text_format("%llu", static_cast<unsigned long long>(row.version));
     entry.atime = text_format("%llu", static_cast<unsigned long long>(row.changed_ns));
     entry.location = "t[" + t.id + "]:mp[" + t.options.data_dir + "]";
-    entry.custom = row.custom;
+    entry.custom = custom_text(row);
     entry.copies = 1;
     entry.flags = row.is_tombstone ? list_flag_tombstone : list_flag_cached;
     return entry;

@@ -12,6 +12,7 @@
 #include "codec/url.h"
 #include "port/clock.h"
 #include "role/target/objects.h"
+#include "store/object_extras.h"
 #include "transfer/transfer.h"
 
 namespace etlnode {
@@ -49,12 +50,34 @@ static void release_object(void *arg, error)
 
 static constexpr size_t object_headers_size = 224; // bytes: the usual size of what write_object_headers writes
 
+// The sender's if it was of another type than the store's.
+static void write_checksum(std::string &out, const index_row &row, const object_extras &extras)
+{
+    bool is_ours = extras.checksum_type.empty();
+    http_write_header(out, header_checksum_type, is_ours ? checksum_type_xxhash2 : std::string_view(extras.checksum_type));
+    http_write_header(out, header_checksum_value, is_ours ? text_hex(row.checksum) : extras.checksum_value);
+}
+
+static void write_custom(std::string &out, const object_extras &extras)
+{
+    for (const auto &[key, value] : extras.custom)
+        http_write_header(out, header_custom_md, key + "=" + value);
+}
+
+// Two contents that differ have different tags, whatever else is kept beside them.
+static std::string etag_of(const index_row &row)
+{
+    return !row.etag.empty() ? row.etag : "\"v1-" + text_hex(row.checksum) + "-" + std::to_string(row.size) + "\"";
+}
+
 static void write_object_headers(std::string &out, const index_row &row, bool whole)
 {
-    if (whole) {
-        http_write_header(out, header_checksum_type, checksum_type_xxhash2);
-        http_write_header(out, header_checksum_value, text_hex(row.checksum));
-    }
+    object_extras extras;
+    if (!row.custom.empty())
+        extras = object_extras_parse(row.custom);
+    if (whole)
+        write_checksum(out, row, extras);
+    write_custom(out, extras);
     http_write_header_u64(out, header_atime, row.changed_ns);
     http_write_header_u64(out, header_version, row.version);
     if (!row.etag.empty())
@@ -78,7 +101,7 @@ static void answer_bytes(const object_request &r, const store_object *object, an
 http_range object_range_of(const object_request &r, const index_row &row)
 {
     const http_head &head = exchange_head(*r.x);
-    if (!http_range_counts(http_head_get(head, "If-Range"), row.etag))
+    if (!http_range_counts(http_head_get(head, "If-Range"), etag_of(row)))
         return {};
     return http_range_parse(http_head_get(head, "Range"), row.size);
 }
@@ -143,13 +166,20 @@ void object_answer_missing(const object_request &r, error err)
 
 static void add_property(std::string &out, std::string_view name, const target &t, const object_request &r, const index_row &row)
 {
+    object_extras extras;
+    if (!row.custom.empty())
+        extras = object_extras_parse(row.custom);
     if (name == "name") {
         http_write_header(out, "Ais-Name", r.name);
         http_write_header(out, "Ais-Bucket-Name", r.bucket);
         http_write_header(out, "Ais-Bucket-Provider", "ais");
     } else if (name == "checksum") {
-        http_write_header(out, header_checksum_type, checksum_type_xxhash2);
-        http_write_header(out, header_checksum_value, text_hex(row.checksum));
+        write_checksum(out, row, extras);
+    } else if (name == "custom") {
+        write_custom(out, extras);
+    } else if (name == "chunked" && extras.chunk_count > 0) {
+        http_write_header_u64(out, header_chunk_count, extras.chunk_count);
+        http_write_header_u64(out, header_chunk_size_max, extras.chunk_size_max);
     } else if (name == "version") {
         http_write_header_u64(out, header_version, row.version);
     } else if (name == "atime") {
@@ -161,8 +191,8 @@ static void add_property(std::string &out, std::string_view name, const target &
         http_write_header(out, "Ais-Location", "t[" + t.id + "]:mp[" + t.options.data_dir + "]");
     } else if (name == "last-modified") {
         http_write_header(out, "Last-Modified", http_date(row.changed_ns / 1'000'000'000));
-    } else if (name == "etag" && !row.etag.empty()) {
-        http_write_header(out, "ETag", row.etag);
+    } else if (name == "etag") {
+        http_write_header(out, "ETag", etag_of(row));
     }
 }
 
@@ -178,7 +208,8 @@ static bool write_properties(std::string &out, const object_request &r, const in
         return false;
     }
     if (!url_query_get(exchange_head(*r.x).query, "props", asked)) {
-        for (std::string_view name : {"name", "checksum", "version", "atime", "copies", "location", "etag", "last-modified"})
+        for (std::string_view name :
+            {"name", "checksum", "version", "atime", "copies", "custom", "location", "chunked", "etag", "last-modified"})
             add_property(out, name, *r.t, r, row);
         return true;
     }

@@ -16,8 +16,10 @@
 #include "port/clock.h"
 #include "role/shared/hints.h"
 #include "role/target/moves.h"
+#include "role/target/object_actions.h"
 #include "role/target/objects.h"
 #include "role/target/rebalance.h"
+#include "store/object_extras.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
 #include "transfer/upload_machine.h"
@@ -139,6 +141,54 @@ void target_note_put(void *arg, error err, uint64_t bytes)
     target_space_note_written(t, bytes);
 }
 
+// What another target says that the object was made from, and what it kept beside the content.
+static void read_extras(const object_request &r, object_extras &out_extras)
+{
+    const http_head &head = exchange_head(*r.x);
+    std::string kept;
+    if (!peer_shows_secret(r.t->options.cluster_secret, *r.x))
+        return;
+    if (std::string_view given = http_head_get(head, header_extras); !given.empty() && base64_decode(given, kept))
+        out_extras = object_extras_parse(kept);
+    out_extras.made_from = http_head_get(head, header_made_from);
+}
+
+// The checksum that the client sends with the content. False: it is none, and the request has been answered.
+static bool read_checksum(const object_request &r, upload_options &options, object_extras &out_extras)
+{
+    const http_head &head = exchange_head(*r.x);
+    std::string type = text_lower(http_head_get(head, header_checksum_type));
+    std::string_view value = http_head_get(head, header_checksum_value);
+    if (type.empty() || type == "none" || value.empty())
+        return true;
+    if (type == checksum_type_xxhash2) {
+        options.has_expected_checksum = text_parse_hex_u64(value, options.expected_checksum) && value.size() <= 16;
+        if (!options.has_expected_checksum)
+            exchange_answer_error(*r.x, error_code::bad_request, "checksum value \"" + text_escape(value, 32) + "\" is not 16 hex digits");
+        return options.has_expected_checksum;
+    }
+    auto digest = std::make_unique<upload_digest>();
+    digest->computed = content_digest_begin(type);
+    digest->type = type;
+    digest->given = text_lower(value);
+    if (!digest->computed) {
+        exchange_answer_error(*r.x, error_code::bad_request,
+            "checksum type \"" + text_escape(type, 32) + "\" is not supported: expected " + std::string(checksum_type_xxhash2) + ", " +
+                content_digest_types());
+        return false;
+    }
+    size_t size = content_digest_size(*digest->computed);
+    if (digest->given.size() != size || digest->given.find_first_not_of("0123456789abcdef") != std::string::npos) {
+        exchange_answer_error(*r.x, error_code::bad_request,
+            "checksum value \"" + text_escape(value, 32) + "\" is not " + std::to_string(size) + " hex digits");
+        return false;
+    }
+    out_extras.checksum_type = digest->type;
+    out_extras.checksum_value = digest->given;
+    options.digest = std::move(digest);
+    return true;
+}
+
 static void serve_put(object_request &&r)
 {
     const http_head &head = exchange_head(*r.x);
@@ -150,29 +200,18 @@ static void serve_put(object_request &&r)
     options.is_bucket_there = target_has_bucket;
     options.on_end = target_note_put;
     options.arg = r.t;
-    std::string_view made_from = http_head_get(head, header_made_from);
-    bool by_job = !made_from.empty() && peer_shows_secret(r.t->options.cluster_secret, *r.x);
-    if (by_job)
-        options.custom = std::make_unique<std::string>(made_from);
+    object_extras extras;
+    read_extras(r, extras);
+    bool by_job = !extras.made_from.empty();
     options.gate = target_put_gate(by_job);
     if (std::string why = target_move_text(*r.t, r.bucket, by_job); !why.empty()) {
         exchange_answer_error(*r.x, error_code::conflict, why);
         return;
     }
-    std::string_view type = http_head_get(head, header_checksum_type);
-    std::string_view value = http_head_get(head, header_checksum_value);
-    if (!type.empty() && type != "none" && !value.empty()) {
-        if (type != checksum_type_xxhash2) {
-            exchange_answer_error(
-                *r.x, error_code::bad_request, "checksum type \"" + text_escape(type) + "\" is not supported: expected xxhash2");
-            return;
-        }
-        options.has_expected_checksum = text_parse_hex_u64(value, options.expected_checksum) && value.size() <= 16;
-        if (!options.has_expected_checksum) {
-            exchange_answer_error(*r.x, error_code::bad_request, "checksum value \"" + text_escape(value, 32) + "\" is not 16 hex digits");
-            return;
-        }
-    }
+    if (!read_checksum(r, options, extras))
+        return;
+    if (std::string kept = object_extras_print(extras); !kept.empty())
+        options.custom = std::make_unique<std::string>(std::move(kept));
     for (std::string_view query : {"append_type", "uploadId", "archpath"}) {
         std::string ignored;
         if (url_query_get(head.query, query, ignored)) {
@@ -455,10 +494,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
     } else if (head.method == "DELETE") {
         serve_delete(std::move(r));
     } else {
-        std::string headers;
-        http_write_header(headers, "Allow", "GET, HEAD, PUT, DELETE");
-        exchange_answer_error(
-            x, error_code::method_not_allowed, std::string(head.method) + " is not known for objects", 0, std::move(headers));
+        target_begin_action(std::move(r));
     }
 }
 
@@ -528,8 +564,8 @@ static constexpr route rows[] = {
     ROUTE("PUT", "/v1/objects/{bucket}/{object...}", serve_object,
         "store the object; with `?object_to=` keep a copy of it, or with `etl_name` too its transform, under another name"),
     ROUTE("DELETE", "/v1/objects/{bucket}/{object...}", serve_object, "remove the object"),
-    ROUTE("PATCH", "/v1/objects/{bucket}/{object...}", serve_object, "405"),
-    ROUTE("POST", "/v1/objects/{bucket}/{object...}", serve_object, "405"),
+    ROUTE("PATCH", "/v1/objects/{bucket}/{object...}", serve_object, "changes the metadata that the user gave it"),
+    ROUTE("POST", "/v1/objects/{bucket}/{object...}", serve_object, "an action on it: `rename-obj`, `check-lock`"),
     ROUTE("GET", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
     ROUTE("HEAD", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),
     ROUTE("PUT", "/v1/objects/{bucket}", serve_object_missing, "400: no object name"),

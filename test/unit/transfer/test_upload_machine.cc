@@ -110,10 +110,45 @@ static void other_bytes_than_the_checksums_are_not_stored(void **state)
     world_put(w, "o", "the old one");
     net_conn &wrong = client_ask(w, "PUT /b/o", "Content-Length: 3\r\nX-Sum: 0123456789abcdef\r\n", "abc");
     run(w);
-    check_refused(w, wrong, 400, error_code::checksum_mismatch, "cannot store ais://b/o: checksum mismatch");
+    check_refused(w, wrong, 400, error_code::checksum_mismatch,
+        "cannot store ais://b/o: checksum mismatch: BAD DATA CHECKSUM: xxhash2(0123456789abcdef != 44bc2cf5ad770999)");
     net_conn &right = client_ask(w, "PUT /b/o", "Content-Length: 3\r\nX-Sum: " + text_hex(XXH64("abc", 3, 0)) + "\r\n", "abc");
     run(w);
     check_stored(w, right, "abc");
+}
+
+// The digests of "abc" are those of RFC 1321, FIPS 180 and of a bitwise CRC-32C.
+static void sums_of_other_types_are_compared(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    static constexpr std::string_view digests[][2] = {
+        {"md5", "900150983cd24fb0d6963f7d28e17f72"},
+        {"crc32c", "364b3fb7"},
+        {"sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"sha512", "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+                   "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+        {"xxhash", "44bc2cf5ad770999"},
+    };
+    for (const auto &[type, right] : digests) {
+        std::string wrong(right);
+        wrong[0] = wrong[0] == '0' ? '1' : '0';
+        std::string head = "Content-Length: 3\r\nX-Digest: " + std::string(type) + ":";
+        net_conn &bad = client_ask(w, "PUT /b/o", head + wrong + "\r\n", "abc");
+        run(w);
+        check_refused(w, bad, 400, error_code::checksum_mismatch,
+            "cannot store ais://b/o: checksum mismatch: BAD DATA CHECKSUM: " + std::string(type) + "(" + wrong +
+                " != " + std::string(right) + ")");
+    }
+    for (const auto &[type, right] : digests) {
+        net_conn &good = client_ask(
+            w, "PUT /b/o", "Content-Length: 3\r\nX-Digest: " + std::string(type) + ":" + std::string(right) + "\r\n", "a");
+        run(w);
+        wire_send(good, "bc");
+        run(w);
+        check_stored(w, good, "abc");
+    }
+    test_true(content_digest_begin("adler") == nullptr);
 }
 
 static void a_full_disk_is_reported(void **state)
@@ -268,6 +303,7 @@ int main()
         CASE(what_breaks_off_is_not_stored),
         CASE(a_client_that_sends_nothing_is_given_up),
         CASE(other_bytes_than_the_checksums_are_not_stored),
+        CASE(sums_of_other_types_are_compared),
         CASE(a_full_disk_is_reported),
         CASE(a_bucket_that_is_gone_gets_nothing),
         CASE(a_client_that_leaves_does_not_call_a_commit_back),

@@ -184,6 +184,13 @@ inline void world_on_request(void *arg, exchange &x)
         options.gate = world_gate(w);
         std::string_view sum = http_head_get(head, "X-Sum");
         options.has_expected_checksum = text_parse_hex_u64(sum, options.expected_checksum);
+        if (std::string_view digest = http_head_get(head, "X-Digest"); !digest.empty()) {
+            size_t colon = digest.find(':');
+            options.digest = std::make_unique<upload_digest>();
+            options.digest->computed = content_digest_begin(digest.substr(0, colon));
+            options.digest->type = digest.substr(0, colon);
+            options.digest->given = digest.substr(colon + 1);
+        }
         w.puts++;
         upload_begin(*w.objects, x, std::move(options));
         return;

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What AIStore's clients do with one object beside reading, storing and deleting it: metadata of their own, other checksums, another name,
+parts, appends."""
+import concurrent.futures
+import hashlib
+import json
+import random
+import threading
+import urllib.parse
+
+import harness
+from harness import Cluster, request, until
+
+world = {}
+draw = random.Random(11)
+MIB = 1 << 20
+
+
+def cluster():
+    return world["cluster"]
+
+
+def path(name, bucket="b"):
+    return cluster().url(f"/v1/objects/{bucket}/{urllib.parse.quote(name, safe='/')}")
+
+
+def send(method, name, query="", body=None, headers=None, bucket="b"):
+    """To the proxy first, without the body, as clients do that wait for the redirect."""
+    hop = request(method, path(name, bucket) + ("?" + query if query else ""), b"", follow=False)
+    if hop.status not in (301, 307):
+        return hop
+    return request(method, hop.headers["Location"], body, headers)
+
+
+def action(method, name, value, query="", bucket="b"):
+    return send(method, name, query, json.dumps(value), {"Content-Type": "application/json"}, bucket)
+
+
+def head(name, props="", bucket="b"):
+    return request("HEAD", path(name, bucket) + (f"?props={props}" if props else ""))
+
+
+def refused(answer, status, text):
+    assert answer.status == status and text in answer.json["message"], answer
+
+
+def custom(name):
+    return dict(line.split("=", 1) for line in head(name, "custom").headers.get_all("Ais-Custom-Md") or [])
+
+
+def names(bucket="b"):
+    answer = request("GET", cluster().url(f"/v1/buckets/{bucket}"), json.dumps({"action": "list", "value": {"props": "name"}}))
+    return [one["name"] for one in answer.json["entries"] or []]
+
+
+def other_name(name, bucket="b", same=False):
+    """A name that belongs to another target than this object, or to the same one."""
+    owner = cluster().holder(bucket, name)
+    return next(one for one in (f"{name}.{i}" for i in range(1000)) if (cluster().holder(bucket, one) is owner) == same)
+
+
+# --- metadata
+
+
+def case_metadata_of_a_users_own():
+    cluster().put("b", "meta", b"content")
+    assert custom("meta") == {}
+    before = head("meta").headers
+    assert action("PATCH", "meta", {"value": {"k": "v", "way": "a b=c"}}).status == 200
+    assert custom("meta") == {"k": "v", "way": "a b=c"}
+    assert action("PATCH", "meta", {"value": {"k": "w", "new": ""}}).status == 200
+    assert custom("meta") == {"k": "w", "way": "a b=c", "new": ""}
+    got = cluster().get("b", "meta")
+    assert got.body == b"content" and "k=w" in got.headers.get_all("Ais-Custom-Md"), got.headers
+    after = head("meta").headers
+    assert after["ETag"] == before["ETag"] and int(after["Ais-Version"]) > int(before["Ais-Version"]), (before, after)
+    assert action("PATCH", "meta", {"value": {"only": "1"}}, "set-new-custom=true").status == 200
+    assert custom("meta") == {"only": "1"}
+    assert action("PATCH", "meta", {"value": {}}, "set-new-custom=true").status == 200
+    assert custom("meta") == {}
+
+
+def case_metadata_that_cannot_be_kept():
+    cluster().put("b", "meta", b"content")
+    for value, text in [(None, "expected an object"), ([], "expected an object"), ({"k": 1}, "must be a text"), ({"": "v"}, "a name is empty"),
+                        ({"a=b": "v"}, "a name must not contain"), ({"a": "x\r\nEvil: 1"}, "a value must not contain"), ({"k": "v" * 20000}, "may have 16384 bytes together")]:
+        refused(action("PATCH", "meta", {"value": value}), 400, text)
+    refused(send("PATCH", "meta", "", "{"), 400, "JSON")
+    refused(action("PATCH", "none", {"value": {"k": "v"}}), 404, "ais://b/none does not exist")
+    refused(action("PATCH", "meta", {"value": {"k": "v"}}, bucket="nowhere"), 404, "does not exist")
+    assert custom("meta") == {}
+
+
+def case_metadata_and_a_large_content():
+    content = draw.randbytes(3 * MIB + 5)
+    cluster().put("b", "large meta", content)
+    for i in range(3):
+        assert action("PATCH", "large meta", {"value": {f"k{i}": "v"}}).status == 200
+    assert cluster().get("b", "large meta").body == content
+    cluster().holder("b", "large meta").kill()
+    node = next(one for one in cluster().targets if one.process is None)
+    node.start()
+    cluster().wait_registered()
+    assert cluster().get("b", "large meta").body == content and len(custom("large meta")) == 3
+
+
+def case_copies_keep_the_metadata_and_overwriting_ends_it():
+    for same in (True, False):
+        cluster().put("b", "copied", b"content")
+        assert action("PATCH", "copied", {"value": {"k": "v"}}).status == 200
+        to = other_name("copied", same=same)
+        assert request("PUT", path("copied") + "?object_to=" + urllib.parse.quote(f"ais/@#/b/{to}", safe="")).status == 200
+        assert custom(to) == {"k": "v"} and cluster().get("b", to).body == b"content"
+        cluster().put("b", to, b"another")
+        assert custom(to) == {}
+
+
+def case_changes_of_metadata_at_once():
+    cluster().put("b", "contended", b"content")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda i: action("PATCH", "contended", {"value": {f"k{i}": str(i)}}).status, range(24)))
+    assert set(done) == {200}, done
+    assert custom("contended") == {f"k{i}": str(i) for i in range(24)}
+
+
+# --- properties and checksums
+
+def crc32c(data):
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82f63b78 if crc & 1 else 0)
+    return f"{crc ^ 0xffffffff:08x}"
+
+
+def case_checksums_of_other_types():
+    for data in (b"", b"123456789", draw.randbytes(300_000)):
+        kinds = {kind: getattr(hashlib, kind)(data).hexdigest() for kind in ("md5", "sha256", "sha512")}
+        if len(data) < 100:
+            kinds["crc32c"] = crc32c(data)
+        for kind, value in kinds.items():
+            good = cluster().put("b", "summed", data, {"Ais-Checksum-Type": kind, "Ais-Checksum-Value": value.upper()})
+            assert good.status == 200, good
+            for answer in (head("summed", "checksum"), cluster().get("b", "summed")):
+                assert (answer.headers["Ais-Checksum-Type"], answer.headers["Ais-Checksum-Value"]) == (kind, value), answer.headers
+            wrong = ("0" if value[0] != "0" else "1") + value[1:]
+            bad = cluster().put("b", "summed", data + b"", {"Ais-Checksum-Type": kind, "Ais-Checksum-Value": wrong})
+            refused(bad, 400, f"BAD DATA CHECKSUM: {kind}({wrong} != {value})")
+    plain = cluster().put("b", "plain", b"abc")
+    value = plain.headers["Ais-Checksum-Value"]
+    assert crc32c(b"123456789") == "e3069283"
+    for kind in ("xxhash", "xxhash2"):
+        assert cluster().put("b", "plain", b"abc", {"Ais-Checksum-Type": kind, "Ais-Checksum-Value": value}).status == 200
+        refused(cluster().put("b", "plain", b"abd", {"Ais-Checksum-Type": kind, "Ais-Checksum-Value": value}), 400, f"BAD DATA CHECKSUM: {kind}({value} != ")
+    assert cluster().get("b", "plain").body == b"abc"
+    refused(cluster().put("b", "plain", b"abc", {"Ais-Checksum-Type": "md5", "Ais-Checksum-Value": "00"}), 400, "is not 32 hex digits")
+    refused(cluster().put("b", "plain", b"abc", {"Ais-Checksum-Type": "adler", "Ais-Checksum-Value": "00"}), 400, 'checksum type "adler" is not supported')
+
+
+def case_properties():
+    cluster().put("b", "props", b"content")
+    tag = head("props", "etag").headers["ETag"]
+    assert tag.startswith('"v1-') and tag.endswith('"'), tag
+    part = cluster().get("b", "props", headers={"Range": "bytes=0-2", "If-Range": tag})
+    assert part.status == 206 and part.body == b"con", part
+    cluster().put("b", "props", b"CONTENT")
+    whole = cluster().get("b", "props", headers={"Range": "bytes=0-2", "If-Range": tag})
+    assert whole.status == 200 and whole.body == b"CONTENT", whole
+    assert head("props", "chunked").headers.get("Ais-Chunks-Count") is None
+    bad = request("HEAD", path("props") + "?props=nosuch")
+    assert bad.status == 400 and "invalid property" in bad.headers["Hdr-Error"], bad.headers
+    assert action("POST", "props", {"action": "check-lock"}).status == 200
+    refused(action("POST", "none", {"action": "check-lock"}), 404, "does not exist")
+    refused(action("POST", "props", {"action": "dance"}), 400, 'unknown action "dance"')
+    refused(action("POST", "props", {"action": "blob-download"}), 501, "not implemented")
+
+
+# --- another name
+
+def case_rename():
+    for size in (0, 100, 2 * MIB + 1):
+        for same in (True, False):
+            content = draw.randbytes(size)
+            cluster().put("b", "old", content)
+            assert action("PATCH", "old", {"value": {"k": "v"}}).status == 200
+            to = other_name("old", same=same)
+            done = action("POST", "old", {"action": "rename-obj", "name": to})
+            assert done.status == 200, done
+            assert cluster().get("b", to).body == content and custom(to) == {"k": "v"}
+            assert cluster().get("b", "old").status == 404
+    refused(action("POST", "old", {"action": "rename-obj", "name": "x"}), 404, "ais://b/old does not exist")
+    cluster().put("b", "old", b"1")
+    refused(action("POST", "old", {"action": "rename-obj", "name": "old"}), 400, "has this name already")
+    for bad in ("", "../x", "a" * 3000):
+        refused(action("POST", "old", {"action": "rename-obj", "name": bad}), 400, "invalid object name")
+    assert cluster().get("b", "old").body == b"1"
+
+
+def case_the_content_is_always_under_one_of_the_names():
+    content = draw.randbytes(MIB)
+    a, b = "swing", other_name("swing")
+    cluster().put("b", a, content)
+    stop, lost = threading.Event(), []
+
+    def read():
+        # The order matters: the content may move from the first name to the second between two reads, but not twice unseen.
+        while not stop.is_set():
+            got = [cluster().get("b", name) for name in (a, b, a, b, a)]
+            if not any(one.status == 200 and one.body == content for one in got):
+                lost.append(got)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for one in readers:
+        one.start()
+    for i in range(10):
+        done = action("POST", (a, b)[i % 2], {"action": "rename-obj", "name": (b, a)[i % 2]})
+        assert done.status == 200, done
+    stop.set()
+    for one in readers:
+        one.join()
+    assert not lost, lost
+
+
+def case_a_rename_that_is_killed_is_ended_by_a_repeat():
+    content = draw.randbytes(24 * MIB)
+    to = other_name("doomed")
+    for _ in range(4):
+        cluster().put("b", "doomed", content)
+        request("DELETE", path(to))
+        holder = cluster().holder("b", "doomed")
+        url = request("POST", path("doomed"), b"", follow=False).headers["Location"]
+        asking = threading.Thread(target=lambda: ignore_breaks(lambda: request("POST", url, json.dumps({"action": "rename-obj", "name": to}))))
+        asking.start()
+        until(lambda: asking.join(draw.random() / 5) or True, "a moment")
+        holder.kill()
+        asking.join()
+        holder.start()
+        cluster().wait_registered()
+        found = [name for name in ("doomed", to) if cluster().get("b", name).body == content]
+        assert found, "the content is lost"
+        if "doomed" in found:
+            done = until(lambda: retry(lambda: action("POST", "doomed", {"action": "rename-obj", "name": to})), "the repeat")
+            assert done.status == 200, done
+        assert cluster().get("b", to).body == content and cluster().get("b", "doomed").status == 404
+
+
+def ignore_breaks(ask):
+    try:
+        return ask()
+    except (OSError, harness.http.client.HTTPException):
+        return None
+
+
+def retry(ask):
+    answer = ignore_breaks(ask)
+    return answer if answer is not None and answer.status != 503 else None
+
+
+def main():
+    with Cluster(targets=2) as started:
+        world["cluster"] = started
+        started.bucket("b")
+        harness.run([(name[5:].replace("_", " "), case) for name, case in globals().items() if name.startswith("case_")])
+
+
+if __name__ == "__main__":
+    main()
