@@ -27,6 +27,7 @@ exit_code command_object_put(session &s);
 exit_code command_object_ls(session &s);
 exit_code command_object_head(session &s);
 exit_code command_object_rm(session &s);
+exit_code command_object_cp(session &s);
 
 exit_code command_bucket_create(session &s);
 exit_code command_bucket_ls(session &s);
@@ -55,11 +56,18 @@ exit_code command_job_cancel(session &s);
 exit_code command_job_report(session &s);
 exit_code command_job_start(session &s);
 exit_code command_scrub(session &s);
+exit_code command_sync(session &s);
 
 exit_code command_version(session &s);
 
 exit_code command_help(session &s);
 exit_code command_completion(session &s);
+
+// Whether the words and options of put, get, rm, cp or etl object mean more than one object. Then folder_command does it.
+bool folder_is_meant(session &s);
+exit_code folder_command(session &s);
+// "etl_name=...", with which an object is read through the ETL.
+std::string etl_query(const std::string &etl, const std::string &args);
 
 // Names for completion. They print no errors; when time is up they return what they have.
 std::vector<std::string> etl_ids(session &s);

@@ -58,6 +58,10 @@ static void offer_words_of(complete_answer &answer, const complete_source &sourc
     case word_kind::object: offer_objects(answer, source, typed, false); break;
     case word_kind::object_or_bucket: offer_objects(answer, source, typed, true); break;
     case word_kind::file: answer.files = true; break;
+    case word_kind::folder:
+        offer_objects(answer, source, typed, false);
+        answer.files = true;
+        break;
     case word_kind::job_kind:
         for (const char *name : {"rebalance", "scrub"})
             offer(answer, typed, name);
@@ -84,7 +88,7 @@ static void offer_value(complete_answer &answer, flag f, std::string_view typed)
     if (f == flag::communication)
         for (std::string_view mode : etl_mode_names)
             offer(answer, typed, mode.substr(0, mode.find(':')));
-    answer.files = f == flag::file;
+    answer.files = f == flag::file || f == flag::failed_to || f == flag::names_from;
 }
 
 static void offer_flags(complete_answer &answer, const command_row *row, std::string_view typed)
@@ -100,8 +104,8 @@ static void offer_flags(complete_answer &answer, const command_row *row, std::st
 
 static void offer_first_words(complete_answer &answer, std::string_view typed)
 {
-    static constexpr std::string_view words[] = {"bucket", "cluster", "completion", "create", "etl", "get", "help", "job", "ls", "object",
-        "put", "rm", "scrub", "target", "version"};
+    static constexpr std::string_view words[] = {"bucket", "cluster", "completion", "cp", "create", "etl", "get", "help", "job", "ls",
+        "object", "put", "rm", "scrub", "sync", "target", "version"};
     for (std::string_view word : words)
         offer(answer, typed, word);
 }
@@ -157,6 +161,8 @@ complete_answer complete_words(const std::vector<std::string> &words, const comp
         }
         if (row->name != nullptr)
             offer_words_of(answer, source, row->kind, typed);
+        if (row->name != nullptr && row->repeats && row[1].name != nullptr && at > 0) // perhaps it is the last word
+            offer_words_of(answer, source, row[1].kind, typed);
     }
     return answer;
 }

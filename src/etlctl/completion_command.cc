@@ -37,6 +37,7 @@ static std::vector<std::string> names(void *arg, word_kind kind, const std::stri
     case word_kind::object_or_bucket:
     case word_kind::none:
     case word_kind::file:
+    case word_kind::folder:
     case word_kind::shell:
     case word_kind::topic: break;
     }

@@ -514,7 +514,7 @@ exit_code command_etl_rm(session &s)
 // ---- object
 
 // "uuid=ID" for an id, "etl_name=NAME" for a name; "first>>second" adds the pipeline.
-static std::string etl_query(const std::string &etl, const std::string &args)
+std::string etl_query(const std::string &etl, const std::string &args)
 {
     size_t arrow = etl.find(">>");
     std::string first = etl.substr(0, arrow);
@@ -548,6 +548,8 @@ static std::string pod_log_since(session &s, const std::string &etl, const std::
 
 exit_code command_etl_object(session &s)
 {
+    if (folder_is_meant(s))
+        return folder_command(s);
     const std::string &etl = s.opt.words[0];
     uint64_t began_ms = session_clock_ms();
     object_ref ref;

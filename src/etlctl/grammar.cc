@@ -36,6 +36,7 @@ static constexpr short_row short_forms[] = {
     {"get", "object", "get"},
     {"put", "object", "put"},
     {"rm", "object", "rm"},
+    {"cp", "object", "cp"},
     {"create", "bucket", "create"},
     {"head", "object", "head"},
 };
@@ -201,7 +202,6 @@ static constexpr synonym_row synonyms[] = {
     {"", "mb", "etlctl bucket create BUCKET"},
     {"", "run", "etlctl etl init -f spec.yaml"},
     {"", "apply", "etlctl etl init -f spec.yaml"},
-    {"", "cp", "etlctl get BUCKET/OBJECT FILE, or etlctl put FILE BUCKET/OBJECT; from bucket to bucket: PUT with object_to="},
     {"", "cat", "etlctl get BUCKET/OBJECT -"},
     {"", "upload", "etlctl put FILE BUCKET/OBJECT"},
     {"", "download", "etlctl get BUCKET/OBJECT FILE"},
@@ -288,6 +288,9 @@ parsed_words grammar_resolve(const std::vector<std::string> &arguments)
             return out;
         }
         row = grammar_find(noun, second);
+        // `etl get ID` shows an ETL, as kubectl does; with an object or a folder it reads through the ETL.
+        if (row != nullptr && row->id == command::etl_show && second == "get" && at.size() > 3)
+            row = &grammar_command(command::etl_object);
         return row != nullptr ? resolved(row, arguments, at[0], at[1]) : unknown_verb(noun, second);
     }
 

@@ -30,6 +30,7 @@ enum class command : uint8_t {
     object_ls,
     object_head,
     object_rm,
+    object_cp,
     bucket_create,
     bucket_ls,
     bucket_rm,
@@ -56,6 +57,7 @@ enum class command : uint8_t {
     job_report,
     job_start,
     scrub,
+    sync,
     version,
     help,
     completion,
@@ -106,6 +108,17 @@ struct options {
     bool force_old = false;
     bool leave_damaged = false;
     bool take_found = false;
+    bool recursive = false;
+    std::vector<std::string> includes;
+    std::vector<std::string> excludes;
+    bool skip_existing = false;
+    bool checksum = false;
+    bool size_only = false;
+    bool goes_on = false;
+    bool deletes = false;
+    std::string failed_to;
+    std::string names_from;
+    bool has_prefix = false; // --prefix was given, perhaps with nothing
 };
 
 enum class flag : uint8_t {
@@ -148,6 +161,16 @@ enum class flag : uint8_t {
     force_old,
     leave_damaged,
     take_found,
+    recursive,
+    include,
+    exclude,
+    skip_existing,
+    checksum,
+    size_only,
+    goes_on,
+    deletes,
+    failed_to,
+    names_from,
 };
 
 constexpr uint64_t flag_bit(flag f) { return uint64_t(1) << static_cast<unsigned>(f); }
@@ -164,13 +187,13 @@ struct flag_row {
 };
 
 // The kind of a positional argument, for help and completion.
-enum class word_kind : uint8_t { none, etl, bucket, object, object_or_bucket, file, target, job, job_kind, shell, topic };
+enum class word_kind : uint8_t { none, etl, bucket, object, object_or_bucket, folder, file, target, job, job_kind, shell, topic };
 
 struct word_row {
     const char *name; // null: no further words
     word_kind kind;
     bool required;
-    bool repeats; // only on the last word
+    bool repeats; // at most one word of a command does
 };
 
 inline constexpr size_t command_words_max = 3;

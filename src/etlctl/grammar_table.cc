@@ -46,7 +46,7 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(prepend, "--prepend", "TEXT", "put this in front of each name at the destination", nullptr),
     LIST_FLAG(extension, "--ext", "FORMER=NEW", "change this extension of names at the destination; repeat it for several", extensions),
     TEXT_FLAG(pattern, "--template", "TEXT", "only the names that it spells: shard-{0001..0100}.tar", nullptr),
-    TEXT_FLAG(num_workers, "--num-workers", "N", "how many objects each target handles at a time", nullptr),
+    TEXT_FLAG(num_workers, "--num-workers", "N", "how many objects at a time (of a job: on each target)", nullptr),
     SWITCH_FLAG(force, "--force", "also objects whose result is there already"),
     SWITCH_FLAG(wait, "--wait", "wait until the job has ended"),
     SWITCH_FLAG(yes, "-y,--yes", "do not ask for confirmation"),
@@ -61,6 +61,17 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(take, "--take", "WHICH", "if documents have diverged: the node whose document goes on", nullptr),
     SWITCH_FLAG(force_old, "--force-old", "restore although targets hold a newer document"),
     SWITCH_FLAG(take_found, "--give", "give these objects to the targets that own them"),
+    SWITCH_FLAG(recursive, "-r,-R,--recursive", "a whole folder: all that is in it, at any depth"),
+    LIST_FLAG(include, "--include", "PATTERN", "only names that match; repeat it for several", includes),
+    LIST_FLAG(exclude, "--exclude", "PATTERN", "no names that match; repeat it for several", excludes),
+    SWITCH_FLAG(skip_existing, "--skip-existing", "leave out what is there already, whatever its contents"),
+    SWITCH_FLAG(checksum, "--checksum", "leave out what is there already with the same contents"),
+    SWITCH_FLAG(size_only, "--size-only", "what has the same size counts as the same; nothing is read to find out"),
+    SWITCH_FLAG(goes_on, "--continue,--cont-on-err", "go on behind failures, and say at the end how many there were"),
+    SWITCH_FLAG(deletes, "--delete", "remove what the source does not have"),
+    TEXT_FLAG(failed_to, "--failed-to", "FILE", "write the names that failed to this file; implies --continue", nullptr),
+    TEXT_FLAG(names_from, "--names-from", "FILE",
+        "only the names in this file, one a line, as --failed-to writes them; - for standard input", nullptr),
     SWITCH_FLAG(leave_damaged, "--leave-damaged", "do not wait for damaged objects: they move without their content, and cannot be read"),
 };
 
@@ -70,6 +81,11 @@ static constexpr uint64_t changing = flag_bit(flag::dry_run);
 static constexpr uint64_t moving = flag_bit(flag::progress);
 static constexpr uint64_t copying = flag_bit(flag::prefix) | flag_bit(flag::prepend) | flag_bit(flag::extension) | flag_bit(flag::pattern) |
                                     flag_bit(flag::num_workers) | flag_bit(flag::force) | flag_bit(flag::wait);
+
+static constexpr uint64_t selecting = flag_bit(flag::include) | flag_bit(flag::exclude) | flag_bit(flag::num_workers) |
+                                      flag_bit(flag::goes_on) | flag_bit(flag::failed_to) | flag_bit(flag::names_from);
+static constexpr uint64_t skipping = flag_bit(flag::skip_existing) | flag_bit(flag::checksum) | flag_bit(flag::size_only);
+static constexpr uint64_t foldering = selecting | flag_bit(flag::recursive) | changing | reading;
 
 static constexpr word_row etl_word = {"ID", word_kind::etl, true, false};
 static constexpr word_row job_word = {"ID", word_kind::job, true, false};
@@ -106,11 +122,15 @@ static constexpr command_row commands[] = {
     {command::etl_start, "etl", "start", "", {etl_word}, changing, "Start a stopped ETL", "", "  etlctl etl start my-etl\n"},
     {command::etl_rm, "etl", "rm", "remove delete del", {etl_word}, changing | flag_bit(flag::ignore_not_found),
         "Stop an ETL and remove it from the list", "", "  etlctl etl rm my-etl\n"},
-    {command::etl_object, "etl", "object", "", {etl_word, object_word, out_word}, moving | flag_bit(flag::args) | flag_bit(flag::range),
-        "Read an object through an ETL",
+    {command::etl_object, "etl", "object", "", {etl_word, object_word, out_word},
+        moving | foldering | flag_bit(flag::args) | flag_bit(flag::range) | flag_bit(flag::prefix) | flag_bit(flag::skip_existing),
+        "Read an object, or a whole folder, through an ETL",
         "OUT is a file, a directory, or - for standard output (the default).\n"
-        "A truncated result is an error and leaves no file.\n",
-        "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"},
+        "A truncated result is an error and leaves no file. With -r, `etl get` is another word for it: each object of BUCKET/PREFIX is "
+        "read\n"
+        "through the ETL into the folder OUT; `object get --help` says what the options do.\n",
+        "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"
+        "  etlctl etl get -r resize photos/2026 ./small\n"},
     {command::etl_bucket, "etl", "bucket", "",
         {etl_word, {"SRC[/PREFIX]", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}},
         changing | moving | copying | flag_bit(flag::args), "Transform a bucket into another one, and print the job's id",
@@ -121,18 +141,30 @@ static constexpr command_row commands[] = {
         "  etlctl etl bucket resize photos thumbs --ext jpg=webp --wait\n  etlctl etl bucket JGHEoo89gg shards/train- out --num-workers "
         "4\n"},
 
-    {command::object_get, "object", "get", "read cat download", {object_word, out_word}, moving | flag_bit(flag::range), "Read an object",
+    {command::object_get, "object", "get", "read cat download", {object_word, out_word},
+        moving | foldering | skipping | flag_bit(flag::range) | flag_bit(flag::prefix), "Read an object, or a whole folder",
         "OUT is a file, a directory, or - for standard output (the default). On a terminal, binary data needs an explicit -.\n"
         "Called as `ais`, it writes a file with the object's name if OUT is missing. The checksum of a whole object is verified.\n"
         "A truncated read is an error and leaves no file. `--range 0-99` reads the first 100 bytes, because LAST is included.\n"
+        "With -r, or with a pattern in quotes, OUT is a folder, and is made if it does not exist: BUCKET/PREFIX means the objects below\n"
+        "`PREFIX/`, and each becomes a file below OUT. A name that cannot be a path there, or would leave OUT, fails.\n"
+        "Patterns: * and ? stop at a slash, ** does not, [a-z] is one of a set. One without a slash is compared with the last part of a "
+        "name.\n"
         "To keep what an ETL makes of a whole bucket: `etl bucket`; of one object: PUT with object_to= (see docs/PROTOCOL.md).\n",
-        "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"},
+        "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"
+        "  etlctl get -r photos/2026 ./photos --exclude '*.tmp'\n  etlctl get 'shards/train-*.tar' ./shards --skip-existing\n"},
     {command::object_put, "object", "put", "write upload",
-        {{"FILE", word_kind::file, true, false}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}}, changing | moving,
-        "Store an object",
+        {{"FILE", word_kind::file, true, true}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}},
+        moving | foldering | skipping | flag_bit(flag::prefix), "Store an object, several files, or a whole folder",
         "FILE is a file, or - for standard input. Without OBJECT, the object gets the file's name.\n"
+        "With -r, FILE is a folder: each file in it becomes the object BUCKET/PREFIX/NAME, where NAME is its path below the folder. "
+        "Several\n"
+        "files become objects below BUCKET/PREFIX, too. Symbolic links are followed; pipes, sockets and devices are left out; empty "
+        "folders\n"
+        "have no object. It stops at the first failure, unless --continue is given; then the exit code is 8.\n"
         "Uploads are stored as they are. To keep what an ETL makes of a stored object, send PUT with object_to=: see docs/PROTOCOL.md.\n",
-        "  echo \"some text :)\" | etlctl put - transform/shard.in\n  etlctl object put cat.jpg photos\n"},
+        "  echo \"some text :)\" | etlctl put - transform/shard.in\n  etlctl object put cat.jpg photos\n"
+        "  etlctl put -r ./photos photos/2026 --include '*.jpg'\n  etlctl put -r ./data b --continue --failed-to failed.txt\n"},
     {command::object_ls, "object", "ls", "list", {{"BUCKET", word_kind::object_or_bucket, true, false}},
         listing | flag_bit(flag::prefix) | flag_bit(flag::limit), "List the objects of a bucket",
         "BUCKET/PREFIX means the same as BUCKET --prefix PREFIX.\n",
@@ -140,7 +172,18 @@ static constexpr command_row commands[] = {
     {command::object_head, "object", "head", "show describe info stat", {object_word}, reading,
         "Show an object's size, checksum, version and times", "", "  etlctl object head transform/shard.in -o json\n"},
     {command::object_rm, "object", "rm", "remove delete del", {{"BUCKET/OBJECT", word_kind::object, true, true}},
-        changing | moving | flag_bit(flag::ignore_not_found), "Remove objects", "", "  etlctl object rm transform/a transform/b\n"},
+        changing | moving | foldering | flag_bit(flag::prefix) | flag_bit(flag::yes) | flag_bit(flag::ignore_not_found), "Remove objects",
+        "With -r, BUCKET/PREFIX means all objects below `PREFIX/`; a pattern in quotes means those that match. Then the command asks, "
+        "unless\n"
+        "--yes is given. An object whose own name has the characters of a pattern is meant itself.\n",
+        "  etlctl object rm transform/a transform/b\n  etlctl rm -r photos/2025 --dry-run\n  etlctl rm 'photos/2026/*.tmp' --yes\n"},
+    {command::object_cp, "object", "cp", "copy",
+        {{"BUCKET/OBJECT", word_kind::object, true, false}, {"DST", word_kind::object_or_bucket, true, false}}, moving | foldering,
+        "Copy an object, or a whole folder, inside the cluster",
+        "DST is BUCKET/OBJECT; if it is a bucket or ends with a slash, the copy keeps the object's own name there. With -r, or with a "
+        "pattern\n"
+        "in quotes, each object below `PREFIX/` is copied below DST. To copy a bucket by a job that outlives this command: `bucket cp`.\n",
+        "  etlctl cp photos/cat.jpg backup\n  etlctl cp -r photos/2025 archive/photos/2025\n"},
 
     {command::bucket_create, "bucket", "create", "make", {{"BUCKET", word_kind::none, true, true}}, changing | flag_bit(flag::exist_ok),
         "Create buckets", "", "  etlctl bucket create transform\n  etlctl create bucket transform\n"},
@@ -245,6 +288,17 @@ static constexpr command_row commands[] = {
         "It starts a job and prints its id. Without an argument all buckets are read. Nothing is changed: `job report ID` lists what\n"
         "is damaged. While clients are served, a target reads at a quarter of the rate.\n",
         "  etlctl scrub --wait\n  etlctl scrub photos/2026 --rate 200MiB\n"},
+    {command::sync, "", "sync", "", {{"SRC", word_kind::folder, true, false}, {"DST", word_kind::folder, true, false}},
+        moving | (foldering & ~flag_bit(flag::recursive) & ~flag_bit(flag::names_from)) | skipping | flag_bit(flag::deletes) |
+            flag_bit(flag::yes),
+        "Make a bucket, or a folder of it, like a folder of this machine, or the other way round",
+        "One of SRC and DST is BUCKET/PREFIX, the other a folder. If it is not clear which is which, write ais://BUCKET/PREFIX or "
+        "./FOLDER.\n"
+        "What is there with the same contents is left alone: sizes are compared first, then checksums, for which the file is read. With\n"
+        "--size-only it is not. --delete removes what SRC does not have; what a filter leaves out stays. If SRC has no files at all, "
+        "--delete\n"
+        "needs --yes. Nothing is removed behind a folder that could not be read.\n",
+        "  etlctl sync ./photos ais://photos/2026 --dry-run\n  etlctl sync ais://photos ./photos --delete\n"},
     {command::version, "", "version", "", {}, reading | flag_bit(flag::client), "Show the version of this program and of the server", "",
         "  etlctl version --client -o json\n"},
     {command::help, "", "help", "", {{"TOPIC", word_kind::topic, false, true}}, 0, "Explain a command, or a topic: exit-codes, environment",

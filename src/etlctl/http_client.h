@@ -30,6 +30,8 @@ struct http_request {
     bool has_body = false;
     bool follow = true;
     uint64_t timeout_ms = 0;              // of the whole exchange; 0 for none
+    uint64_t stall_s = 0;                 // give up when not one byte has moved for so long; 0: never
+    uint64_t buffer_size = 256 * 1024;    // of each direction
     uint64_t connect_timeout_ms = 12'000; // more than twice the resolver's 5 s, so that one lost DNS packet is not a failure
 
     // For a streamed body: read() returns the number of bytes put into `buffer`, 0 at the end, SIZE_MAX to abort.

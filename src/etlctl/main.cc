@@ -36,6 +36,7 @@ static exit_code run(session &s)
     case command::object_ls: return command_object_ls(s);
     case command::object_head: return command_object_head(s);
     case command::object_rm: return command_object_rm(s);
+    case command::object_cp: return command_object_cp(s);
     case command::bucket_create: return command_bucket_create(s);
     case command::bucket_ls: return command_bucket_ls(s);
     case command::bucket_rm: return command_bucket_rm(s);
@@ -62,6 +63,7 @@ static exit_code run(session &s)
     case command::job_report: return command_job_report(s);
     case command::job_start: return command_job_start(s);
     case command::scrub: return command_scrub(s);
+    case command::sync: return command_sync(s);
     case command::version: return command_version(s);
     case command::help: return command_help(s);
     case command::completion: return command_completion(s);

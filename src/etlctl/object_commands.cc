@@ -24,6 +24,8 @@ static exit_code fail_object(session &s, failure f, const object_ref &ref)
 
 exit_code command_object_get(session &s)
 {
+    if (folder_is_meant(s))
+        return folder_command(s);
     object_ref ref;
     std::string why;
     download d;
@@ -43,6 +45,8 @@ exit_code command_object_get(session &s)
 
 exit_code command_object_put(session &s)
 {
+    if (folder_is_meant(s))
+        return folder_command(s);
     upload u;
     u.file = s.opt.words[0];
     object_ref ref;
@@ -248,6 +252,8 @@ exit_code command_object_head(session &s)
 
 exit_code command_object_rm(session &s)
 {
+    if (folder_is_meant(s))
+        return folder_command(s);
     std::vector<object_ref> refs;
     std::string why;
     for (const std::string &word : s.opt.words) {

@@ -32,8 +32,21 @@ static void declare_flags(CLI::App &app, const command_row &row, options &out)
     }
 }
 
+// The word that repeats, if others follow it. Then CLI11 collects all of them.
+static bool repeats_in_front(const command_row &row)
+{
+    for (const word_row &word : row.words)
+        if (word.name != nullptr && word.repeats)
+            return (&word)[1].name != nullptr;
+    return false;
+}
+
 static void declare_words(CLI::App &app, const command_row &row, positionals &words)
 {
+    if (repeats_in_front(row)) {
+        app.add_option("words", words.repeated)->required(false);
+        return;
+    }
     for (size_t i = 0; row.words[i].name != nullptr; ++i) {
         const word_row &word = row.words[i];
         // CLI11 requires unique names, but two words of a command may have the same name in its usage. Users never see these names.
@@ -104,6 +117,15 @@ static failure check_values(const command_row &row, const std::vector<std::strin
     return {};
 }
 
+// For an option whose value may be empty, it matters whether it was given.
+static bool has_option(const std::vector<std::string> &rest, flag wanted)
+{
+    for (size_t i = 0; i < rest.size() && rest[i] != "--"; ++i)
+        if (const flag_row *f = grammar_find_flag(rest[i]); f != nullptr && f->id == wanted)
+            return true;
+    return false;
+}
+
 // "--dry-run" is a switch with an optional value: "=client" or "=server" says who checks. Removes the value from the arguments.
 static failure extract_dry_run(const command_row &row, std::vector<std::string> &in_out_rest, options &out)
 {
@@ -151,6 +173,15 @@ parse_result parse_options(const command_row &row, const std::vector<std::string
     if (!extra.empty()) {
         out_failure = extra_words(row, extra);
         return parse_result::usage;
+    }
+    out_options.has_prefix = has_option(rest, flag::prefix);
+    if (repeats_in_front(row)) {
+        if (words.repeated.empty() || row.words[words.repeated.size()].name != nullptr) {
+            out_failure = missing_word(row, words.repeated.size());
+            return parse_result::usage;
+        }
+        out_options.words = std::move(words.repeated);
+        return parse_result::ok;
     }
     for (size_t i = 0; row.words[i].name != nullptr; ++i) {
         std::vector<std::string> given = row.words[i].repeats ? words.repeated : std::vector<std::string>();

@@ -276,7 +276,7 @@ static failure open_source(const upload &u, upload_state &state)
     if (state.fd < 0 || fstat(state.fd, &status) != 0)
         return failure_make(exit_code::other, u.doing, text_format("%s: %s", u.file.c_str(), strerror(errno)));
     if (S_ISDIR(status.st_mode))
-        return failure_make(exit_code::other, u.doing, text_format("%s is a directory", u.file.c_str()), "upload its files one by one");
+        return failure_make(exit_code::other, u.doing, text_format("%s is a directory", u.file.c_str()), "to store what is in it, add -r");
     if (S_ISREG(status.st_mode)) {
         off_t at = lseek(state.fd, 0, SEEK_CUR); // standard input may already be partly consumed
         state.left = status.st_size - std::clamp<off_t>(at, 0, status.st_size);

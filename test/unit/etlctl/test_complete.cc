@@ -18,6 +18,7 @@ static std::vector<std::string> names(void *, word_kind kind, const std::string 
     case word_kind::none:
     case word_kind::object_or_bucket:
     case word_kind::file:
+    case word_kind::folder:
     case word_kind::shell:
     case word_kind::topic: break;
     }
@@ -36,7 +37,7 @@ static std::string at(const std::vector<std::string> &words)
 static void candidates(void **)
 {
     test_eq_text(at({}), "");
-    test_eq_text(at({"c"}), "cluster completion create");
+    test_eq_text(at({"c"}), "cluster completion cp create");
     test_eq_text(at({"etl", "s"}), "show stop start");
     test_eq_text(at({"transform", "in"}), "init");
     test_eq_text(at({"etl", "stop", "J"}), "JGHEoo89gg");
