@@ -521,3 +521,13 @@ json_ptr document_smap(const cluster_document &document)
 }
 
 } // namespace etlnode
+
+template class std::vector<etlnode::cluster_bucket>;
+template class std::vector<etlnode::cluster_destroyed>;
+template class std::vector<etlnode::cluster_etl>;
+template class std::vector<etlnode::cluster_job>;
+template class std::vector<etlnode::cluster_node>;
+template class std::vector<etlnode::cluster_term>;
+template class std::vector<etlnode::document_identity>;
+template class std::vector<etlnode::former_epoch>;
+template class std::vector<etlnode::placed_disk>;

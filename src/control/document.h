@@ -207,3 +207,14 @@ json_ptr node_print(const cluster_node &node);
 error node_parse(const cJSON *tree, cluster_node &out_node);
 
 } // namespace etlnode
+
+// Compiled once, in document.cc: otherwise every file that copies or frees a document would have its own copy of these.
+extern template class std::vector<etlnode::cluster_bucket>;
+extern template class std::vector<etlnode::cluster_destroyed>;
+extern template class std::vector<etlnode::cluster_etl>;
+extern template class std::vector<etlnode::cluster_job>;
+extern template class std::vector<etlnode::cluster_node>;
+extern template class std::vector<etlnode::cluster_term>;
+extern template class std::vector<etlnode::document_identity>;
+extern template class std::vector<etlnode::former_epoch>;
+extern template class std::vector<etlnode::placed_disk>;

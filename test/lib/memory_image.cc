@@ -12,6 +12,13 @@
 
 namespace etlnode {
 
+memory_image::memory_image() = default;
+memory_image::~memory_image() = default;
+memory_image::memory_image(const memory_image &) = default;
+memory_image::memory_image(memory_image &&) noexcept = default;
+memory_image &memory_image::operator=(const memory_image &) = default;
+memory_image &memory_image::operator=(memory_image &&) noexcept = default;
+
 // --- names
 
 uint64_t memory_find(const memory_image &image, const std::string &path)

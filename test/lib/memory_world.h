@@ -136,6 +136,14 @@ struct memory_image {
     uint64_t changes = 0;
     std::map<std::string, memory_document> documents;
     std::map<std::string, memory_job> jobs;
+
+    // Compiled once, in memory_image.cc: nearly every test has a world with an image.
+    memory_image();
+    ~memory_image();
+    memory_image(const memory_image &);
+    memory_image(memory_image &&) noexcept;
+    memory_image &operator=(const memory_image &);
+    memory_image &operator=(memory_image &&) noexcept;
 };
 
 struct memory_world;
