@@ -43,6 +43,24 @@ struct source {
 enum class source_blocks : uint8_t { as_read, checked, unchecked };
 source source_stored(
     env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks = source_blocks::as_read);
+// The same, but only `size` bytes from `offset` on. The facts are those of the whole object, except size and checksum. Blocks are checked.
+source source_stored_part(env &e, store &objects, const store_object *object, open_count &at_disk, uint64_t offset, uint64_t size);
+// `size` bytes of a file that nobody changes, from its start. Other bytes than those of `checksum` (XXH64) end it with `corrupt`.
+source source_file(env &e, std::string path, uint64_t size, uint64_t checksum, open_count &at_disk);
+
+// Sources one after the other, as one. Each is asked for when the one before has ended, so memory and descriptors are those of one.
+struct source_chain;
+struct source_chain_options {
+    // Asks for the next source: source_chain_give, _end or _fail must follow once, perhaps before this returns, but not after on_closed.
+    void (*next)(void *arg, source_chain &chain) = nullptr;
+    void (*on_closed)(void *arg) = nullptr; // once: the chain is closed, and nothing is asked for any more
+    void *arg = nullptr;                    // of both
+};
+source source_chain_make(env &e, source_facts facts, source_chain_options options);
+void source_chain_give(source_chain &chain, source from);
+void source_chain_end(source_chain &chain);
+void source_chain_fail(source_chain &chain, error err);
+
 // The body of a call's answer. Requires: on_head has come (http/client/call.h); the source owns the call from now on. `patience_ms` is also
 // pause_ms. The caller has read the head, and adds to the facts what it says of the body.
 source source_call(call &c, uint64_t patience_ms);

@@ -20,7 +20,8 @@ struct stored_source {
     const store_object *object = nullptr;
     disk_file *file = nullptr; // the object's, or a twin of it; null: the content is in memory
     open_count *at_disk = nullptr;
-    uint64_t given = 0; // bytes handed on
+    uint64_t given = 0; // bytes handed on, or skipped
+    uint64_t end = 0;   // of what is asked for
     std::unique_ptr<char[]> buffer;
     size_t filled = 0;    // bytes in it that were read but not passed on
     bool reading = false; // or a block is being checked
@@ -91,7 +92,8 @@ static void start_read(stored_source &s)
         s.buffer = std::make_unique_for_overwrite<char[]>(put_buffer_size);
     s.reading = true;
     open_count_begin(*s.at_disk);
-    size_t size = static_cast<size_t>(std::min<uint64_t>(put_buffer_size, s.object->row.size - s.given));
+    uint64_t block_left = content_block_size - s.given % content_block_size;
+    size_t size = static_cast<size_t>(std::min<uint64_t>(block_left, s.end - s.given));
     disk_read(*s.e, s.file, s.buffer.get(), size, s.given, on_read, &s);
 }
 
@@ -128,12 +130,13 @@ static pull_result pull(void *self, net_relay *, bool takes_file)
     stored_source &s = source_of(self);
     if (s.err)
         return {pull_state::failed, {}, 0, s.err};
-    uint64_t left = s.object->row.size - s.given;
+    uint64_t left = s.end - s.given;
     if (left == 0)
         return {pull_state::end, {}, 0, no_error};
     if (s.file == nullptr) {
+        std::string_view bytes = std::string_view(s.object->content).substr(static_cast<size_t>(s.given), static_cast<size_t>(left));
         s.given += left;
-        return {pull_state::bytes, s.object->content, static_cast<size_t>(left), no_error};
+        return {pull_state::bytes, bytes, bytes.size(), no_error};
     }
     if (takes_file) {
         uint64_t offset = s.given;
@@ -174,17 +177,34 @@ static void close(void *self)
     free_when_idle(s);
 }
 
-source source_stored(env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks)
+static stored_source *make(
+    env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks, uint64_t offset, uint64_t size)
 {
     auto *s = new stored_source;
     s->e = &e;
     s->objects = &objects;
     s->object = object;
+    s->file = object->file;
     s->at_disk = &at_disk;
     s->blocks = blocks;
+    s->given = offset;
+    s->end = offset + size;
+    return s;
+}
+
+source source_stored_part(env &e, store &objects, const store_object *object, open_count &at_disk, uint64_t offset, uint64_t size)
+{
+    const index_row &row = object->row;
+    stored_source *s = make(e, objects, object, at_disk, source_blocks::checked, offset, size);
+    return {{size, row.content_type, row.etag, row.version}, {&ops, s}, close, disk_patience_ms, nullptr};
+}
+
+source source_stored(env &e, store &objects, const store_object *object, open_count &at_disk, source_blocks blocks)
+{
+    stored_source *s = make(e, objects, object, at_disk, blocks, 0, object->row.size);
     if (object->file != nullptr && blocks == source_blocks::unchecked)
         s->file = disk_twin(e, object->file);
-    if (s->file == nullptr)
+    if (s->file == nullptr) // no descriptor is left
         s->file = object->file;
     const index_row &row = object->row;
     return {

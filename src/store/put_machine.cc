@@ -177,6 +177,21 @@ static void close_file(put &p)
     p.file = nullptr;
 }
 
+static void lend_buffer(put &p)
+{
+    std::vector<std::unique_ptr<char[]>> &spare = p.owner->spare_buffers;
+    if (p.buffer != nullptr && spare.size() < put_buffers_kept_max)
+        spare.push_back(std::move(p.buffer));
+    p.buffer.reset();
+}
+
+// A put may be held for long, and then it holds neither a descriptor nor a buffer. What it wrote is in its file.
+static void hold_file(put &p)
+{
+    close_file(p);
+    lend_buffer(p);
+}
+
 static void unlink_temp(put &p)
 {
     close_file(p);
@@ -353,10 +368,10 @@ static constexpr sm_row<put> rows[] = {
     {S::syncing, E::file_synced, always, nothing, S::syncing_dir},
     {S::syncing, E::dir_synced, always, nothing, S::syncing_file},
     {S::syncing, E::sync_failed, always, nothing, S::sync_failed},
-    {S::syncing_file, E::file_synced, SM_FN(is_held), SM_FN(close_file), S::held},
+    {S::syncing_file, E::file_synced, SM_FN(is_held), SM_FN(hold_file), S::held},
     {S::syncing_file, E::file_synced, always, SM_FN(commit_row), S::committing},
     {S::syncing_file, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
-    {S::syncing_dir, E::dir_synced, SM_FN(is_held), SM_FN(close_file), S::held},
+    {S::syncing_dir, E::dir_synced, SM_FN(is_held), SM_FN(hold_file), S::held},
     {S::syncing_dir, E::dir_synced, always, SM_FN(commit_row), S::committing},
     {S::syncing_dir, E::sync_failed, always, SM_FN(unlink_temp), S::unlinking_failed},
     {S::sync_failed, E::file_synced, always, SM_FN(unlink_temp), S::unlinking_failed},
@@ -423,9 +438,7 @@ sm_view put_machine_view() { return sm_view_of(table); }
 
 static void free_put(put &p)
 {
-    store &s = *p.owner;
-    if (s.spare_buffers.size() < put_buffers_kept_max)
-        s.spare_buffers.push_back(std::move(p.buffer));
+    lend_buffer(p);
     XXH64_freeState(p.hash);
     delete &p;
 }
@@ -563,6 +576,14 @@ void put_hold(put &p, void (*on_ready)(void *arg), void *arg)
 }
 
 bool put_commits_at_once(const put &p, size_t size) { return p.hash == nullptr && store_fits_index(*p.owner, size); }
+
+std::string put_held_path(const put &p)
+{
+    CHECK(sm_state_of(p) == S::held && has_temp(p));
+    return content_temp_path(p.owner->options.dir, p.content_id);
+}
+
+uint64_t put_held_checksum(const put &p) { return p.checksum; }
 
 void put_release(put &p) { take(p, E::released); }
 

@@ -109,6 +109,9 @@ void put_set_copy(put &p, const index_row &row, uint64_t origin_tag);
 // Before put_commit: `on_ready` is called when only the row is missing: everything else is durable. Then put_release or put_abort must
 // follow. If that point is not reached, the put completes with its error, as always.
 void put_hold(put &p, void (*on_ready)(void *arg), void *arg);
+// Of a put that is held, and that wrote to its file (put_write): where its bytes are, until put_release or put_abort.
+std::string put_held_path(const put &p);
+uint64_t put_held_checksum(const put &p); // XXH64
 // Whether put_commit would hand the row to the index before it returns.
 bool put_commits_at_once(const put &p, size_t size);
 void put_release(put &p);

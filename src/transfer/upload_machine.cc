@@ -33,6 +33,7 @@ struct upload {
         write_failed,
         ready,
         leave_given,
+        part_taken,
         leave_refused,
         committed,
         commit_failed
@@ -114,6 +115,17 @@ static std::string describe_mismatch(std::string_view type, const std::string &g
     return "BAD DATA CHECKSUM: " + std::string(type) + "(" + given + " != " + computed + ")";
 }
 
+// The put has another owner now.
+static void answer_part(upload &u)
+{
+    u.target = nullptr;
+    answer a;
+    a.headers = std::move(u.leave.headers);
+    exchange *x = u.x;
+    end(u);
+    exchange_answer(*x, std::move(a));
+}
+
 static void answer_failure(upload &u)
 {
     if (!u.err) // an event that the table does not know
@@ -171,6 +183,8 @@ static bool digest_differs(const upload &u) { return u.options.digest != nullptr
 static bool must_ask(const upload &u)
 {
     const put_gate &gate = u.options.gate;
+    if (u.options.part != nullptr)
+        return true;
     return gate.must_ask != nullptr &&
            (!put_commits_at_once(*u.target, u.filled) || gate.must_ask(u.options.arg, u.options.bucket, u.options.name));
 }
@@ -200,6 +214,7 @@ static constexpr sm_row<upload> rows[] = {
     {S::preparing, E::ready, always, nothing, S::awaiting_leave},
     {S::preparing, E::commit_failed, always, SM_FN(answer_failure), S::done},
     {S::awaiting_leave, E::leave_given, always, SM_FN(release), S::committing},
+    {S::awaiting_leave, E::part_taken, always, SM_FN(answer_part), S::done},
     {S::awaiting_leave, E::leave_refused, always, SM_FN(answer_refusal), S::done},
     {S::committing, E::committed, always, SM_FN(answer_stored), S::done},
     {S::committing, E::commit_failed, always, SM_FN(answer_failure), S::done},
@@ -270,6 +285,10 @@ static void read_body(upload &u)
             break;
         case io_state::again: step(u, E::starved); return;
         case io_state::end:
+            if (u.options.part && u.filled > 0) { // a part is in a file, however small it is
+                step(u, E::buffered);
+                return;
+            }
             if (u.options.digest)
                 compare_digest(u);
             step(u, E::body_ended);
@@ -301,9 +320,22 @@ static void on_leave(void *owner, const put_leave &leave)
     step(u, leave.err ? E::leave_refused : E::leave_given);
 }
 
+static void offer_part(upload &u)
+{
+    put_leave leave;
+    const upload_part &part = *u.options.part;
+    leave.err = make_error(part.take(u.options.arg, part, *u.target, u.bytes, leave.headers, leave.text));
+    u.leave = std::move(leave);
+    step(u, u.leave.err ? E::leave_refused : E::part_taken);
+}
+
 static void ask_leave(upload &u)
 {
     const upload_options &o = u.options;
+    if (o.part) {
+        offer_part(u);
+        return;
+    }
     o.gate.ask(o.arg, o.bucket, o.name, o.bucket_created_ns, on_leave, &u);
 }
 

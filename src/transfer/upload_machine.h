@@ -21,6 +21,16 @@ struct upload_digest {
     std::string mismatch;        // set at the end of the body if the two differ: in words for the client
 };
 
+// A part of an object to be: its put is handed over, held, instead of being committed.
+struct upload_part {
+    std::string id; // of what it is a part
+    uint64_t number = 0;
+    // Called when the part is durable. ok: the put has been taken over, and `out_headers` (whole lines) go with the answer. Otherwise the
+    // put is aborted, and the answer says why. `arg` is that of the options.
+    error_code (*take)(
+        void *arg, const upload_part &part, put &held, uint64_t size, std::string &out_headers, std::string &out_text) = nullptr;
+};
+
 struct upload_options {
     std::string bucket, name; // checked by the caller
     std::string node_id;      // in messages
@@ -36,6 +46,7 @@ struct upload_options {
     void *arg = nullptr; // of all three
     put_gate gate;
     std::unique_ptr<put_copy> copy;      // null: it is not one
+    std::unique_ptr<upload_part> part;   // null: it is not one
     std::unique_ptr<std::string> custom; // kept beside the content (store/object_extras.h); null: nothing
 };
 

@@ -5,7 +5,9 @@ parts, appends."""
 import concurrent.futures
 import hashlib
 import json
+import os
 import random
+import signal
 import threading
 import urllib.parse
 
@@ -256,6 +258,197 @@ def ignore_breaks(ask):
 def retry(ask):
     answer = ignore_breaks(ask)
     return answer if answer is not None and answer.status != 503 else None
+
+
+# --- parts
+
+
+def begin_upload(name):
+    answer = action("POST", name, {"action": "mpt-upload", "name": "", "value": None})
+    assert answer.status == 200 and len(answer.text) > 9, answer
+    return answer.text
+
+
+def part(name, upload, number, data, headers=None):
+    return send("PUT", name, f"uploadId={urllib.parse.quote(upload)}&partNumber={number}", data, headers)
+
+
+def complete(name, upload, numbers):
+    value = [{"part-number": number, "etag": ""} for number in numbers]
+    return action("POST", name, {"action": "mpt-complete", "value": value}, f"uploadId={upload}")
+
+
+def abort(name, upload):
+    return action("DELETE", name, {"action": "mpt-abort"}, f"uploadId={upload}")
+
+
+def files_in_tmp():
+    return [one for target in cluster().targets for one in os.listdir(os.path.join(cluster().dir, target.name, "tmp"))]
+
+
+def settled():
+    """Nothing is left in tmp/: contents move to their place, and parts of uploads that ended go."""
+    until(lambda: not files_in_tmp(), "nothing in tmp/")
+
+
+def case_multipart():
+    sizes = (1, 100, 5 * MIB + 3, 256 << 10)
+    parts = {number: draw.randbytes(size) for number, size in zip((7, 2, 10000, 3), sizes)}
+    for name in ("parts/whole", "parts/with space ? %"):
+        upload = begin_upload(name)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda one: part(name, upload, *one).status, parts.items()))
+        assert done == [200] * 4, done
+        assert cluster().get("b", name).status == 404
+        assert complete(name, upload, parts).status == 200
+        whole = b"".join(parts[number] for number in sorted(parts))
+        assert cluster().get("b", name).body == whole
+        headers = head(name, "chunked").headers
+        assert (headers["Ais-Chunks-Count"], headers["Ais-Chunks-Max-Chunk-Size"]) == ("4", str(max(sizes))), headers
+        refused(complete(name, upload, parts), 404, f"{upload} of ais://b/{name} does not exist")
+        refused(abort(name, upload), 404, "does not exist")
+        refused(part(name, upload, 1, b"x"), 404, "does not exist")
+    settled()
+
+
+def case_a_completion_names_what_there_is():
+    upload = begin_upload("partial")
+    refused(complete("partial", upload, []), 400, "no chunks")
+    assert part("partial", upload, 1, b"one").status == 200
+    assert part("partial", upload, 2, b"two").status == 200
+    for numbers in ([], [1], [1, 1], [1, 2, 2], [1, 3], [1, 2, 3]):
+        refused(complete("partial", upload, numbers), 400, "partial completion")
+    for value in (None, 1, [1, 2], [{"part-number": "x"}, {"part-number": 2}], [{}]):
+        refused(action("POST", "partial", {"action": "mpt-complete", "value": value}, f"uploadId={upload}"), 400, "partial completion")
+    refused(part("partial", upload, 1, b""), 400, "invalid size (0)")
+    for number in ("", "0", "-1", "x", "10001", "99999999999999999999"):
+        refused(part("partial", upload, number, b"x"), 400, "partNumber")
+    wrong = hashlib.md5(b"other").hexdigest()
+    refused(part("partial", upload, 2, b"TWO", {"Ais-Checksum-Type": "md5", "Ais-Checksum-Value": wrong}), 400, "BAD DATA CHECKSUM: md5(")
+    assert part("partial", upload, 1, b"ONE").status == 200  # in the place of the first
+    assert complete("partial", upload, [2, 1]).status == 200
+    assert cluster().get("b", "partial").body == b"ONEtwo"
+    refused(action("POST", "x", {"action": "mpt-upload"}, bucket="nowhere"), 404, "nowhere")
+    settled()
+
+
+def case_uploads_of_one_name_at_once():
+    cluster().put("b", "one name", b"the old one")
+    uploads = [begin_upload("one name") for _ in range(4)]
+    for i, upload in enumerate(uploads):
+        for number in (1, 2):
+            assert part("one name", upload, number, bytes([65 + i]) * (300_000 + number)).status == 200
+    refused(part("another name", uploads[0], 1, b"x"), 404, "does not exist")
+    assert cluster().get("b", "one name").body == b"the old one"
+    assert abort("one name", uploads[3]).status == 200
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda upload: complete("one name", upload, [1, 2]).status, uploads[:3]))
+    assert done == [200] * 3, done
+    got = cluster().get("b", "one name").body
+    assert got in [bytes([65 + i]) * 600_003 for i in range(3)], got[:10]
+    settled()
+
+
+def case_parts_do_not_survive_their_target():
+    upload = begin_upload("restarted")
+    assert part("restarted", upload, 1, draw.randbytes(MIB)).status == 200
+    assert files_in_tmp()
+    target = cluster().holder("b", "restarted")
+    target.kill()
+    target.start()
+    cluster().wait_registered()
+    refused(until(lambda: retry(lambda: complete("restarted", upload, [1])), "an answer"), 404, "does not exist")
+    refused(part("restarted", upload, 2, b"x"), 404, "does not exist")
+    settled()
+    upload = begin_upload("ended")  # a proper end removes the parts, too
+    assert part("ended", upload, 1, draw.randbytes(MIB)).status == 200
+    target = cluster().holder("b", "ended")
+    assert target.kill(signal.SIGTERM) == 0
+    assert not os.listdir(os.path.join(cluster().dir, target.name, "tmp"))
+    target.start()
+    cluster().wait_registered()
+
+
+def case_a_part_that_breaks_off():
+    upload = begin_upload("broken")
+    assert part("broken", upload, 1, b"good").status == 200
+    url = request("PUT", path("broken") + f"?uploadId={upload}&partNumber=1", b"", follow=False).headers["Location"]
+    parts = urllib.parse.urlsplit(url)
+    connection = harness.http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection.putrequest("PUT", parts.path + "?" + parts.query)
+    connection.putheader("Content-Length", "1000000")
+    connection.endheaders()
+    connection.send(b"x" * 400_000)
+    connection.close()
+    assert complete("broken", upload, [1]).status == 200
+    assert cluster().get("b", "broken").body == b"good"
+    settled()
+
+
+# --- appends
+
+
+def append(name, data, handle="", kind="append"):
+    return send("PUT", name, f"append_type={kind}&append_handle={urllib.parse.quote(handle, safe='')}", data)
+
+
+def case_append():
+    for base in (None, b"", b"what was there; ", draw.randbytes(MIB)):
+        name = f"log {len(base) if base is not None else None}"
+        if base is not None:
+            cluster().put("b", name, base)
+            assert action("PATCH", name, {"value": {"k": "v"}}).status == 200
+        handle, pieces = "", [b"first", draw.randbytes(700_000), b"", b"last"]
+        for piece in pieces:
+            answer = append(name, piece, handle)
+            assert answer.status == 200, answer
+            assert handle in ("", answer.headers["Ais-Append-Handle"])
+            handle = answer.headers["Ais-Append-Handle"]
+            assert "|" in handle
+            assert cluster().get("b", name).status == (404 if base is None else 200)
+        done = append(name, b"", handle, "flush")
+        assert done.status == 200 and not done.headers["Ais-Append-Handle"], done
+        assert cluster().get("b", name).body == (base or b"") + b"".join(pieces)
+        assert custom(name) == ({} if base is None else {"k": "v"})
+        refused(append(name, b"more", handle), 404, "does not exist")
+        refused(append(name, b"", handle, "flush"), 404, "does not exist")
+    settled()
+
+
+def case_handles_at_once_and_handles_that_are_none():
+    cluster().put("b", "shared", b"base ")
+    first = append("shared", b"one").headers["Ais-Append-Handle"]
+    second = append("shared", b"two").headers["Ais-Append-Handle"]
+    assert first != second
+    assert append("shared", b"", first, "flush").status == 200
+    assert cluster().get("b", "shared").body == b"base one"
+    assert append("shared", b"", second, "flush").status == 200
+    assert cluster().get("b", "shared").body == b"base two"  # what it began with, and its own
+    refused(append("shared", b"x", "nonsense"), 404, "does not exist")
+    refused(append("shared", b"x", "t00000000|abcdefghi"), 404, "no longer in the cluster")
+    refused(append("other", b"x", append("shared", b"y").headers["Ais-Append-Handle"]), 404, "does not exist")
+    refused(append("shared", b"", "", "flush"), 404, "does not exist")
+    refused(append("shared", b"x", "", "dance"), 400, "expected append or flush")
+    handle = append("shared", b"x").headers["Ais-Append-Handle"]
+    refused(append("shared", b"more", handle, "flush"), 400, "takes no body")
+    assert append("new", b"").headers["Ais-Append-Handle"]
+    cluster().holder("b", "shared").kill()
+    target = next(one for one in cluster().targets if one.process is None)
+    target.start()
+    cluster().wait_registered()
+    refused(until(lambda: retry(lambda: append("shared", b"", handle, "flush")), "an answer"), 404, "does not exist")
+    assert cluster().get("b", "shared").body == b"base two"
+
+
+def case_twelve_megabytes_from_stdin():
+    """AIStore's own command puts the first 10 MiB of stdin as an object, and appends the rest."""
+    data = draw.randbytes(12_000_000)
+    assert cluster().put("b", "stdin", data[:10 * MIB]).status == 200
+    handle = ""
+    for at in range(10 * MIB, len(data), MIB):
+        handle = append("stdin", data[at:at + MIB], handle).headers["Ais-Append-Handle"]
+    assert append("stdin", b"", handle, "flush").status == 200
+    assert cluster().get("b", "stdin").body == data
 
 
 def main():

@@ -10,6 +10,7 @@
 
 #include "aistore/object_query.h"
 #include "aistore/provider.h"
+#include "aistore/upload_name.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/http_write.h"
@@ -47,8 +48,10 @@ static bool knows_bucket(proxy &p, exchange &x, const cluster_node &node, const 
     return false;
 }
 
-// The target that holds the object, if it can be reached and knows the bucket; null: the request has been answered.
-static const cluster_node *find_holder(proxy &p, exchange &x, const std::string &bucket, const std::string &name)
+// The target that holds the object, if it can be reached and knows the bucket; null: the request has been answered. The parts of an upload
+// are where it began, whoever owns the object by now.
+static const cluster_node *find_holder(
+    proxy &p, exchange &x, const std::string &bucket, const std::string &name, std::string_view upload_target = {})
 {
     const cluster_document &document = proxy_document(p);
     if (!p.ahead.empty()) {
@@ -59,7 +62,13 @@ static const cluster_node *find_holder(proxy &p, exchange &x, const std::string 
         exchange_answer_error(x, error_code::bucket_not_found, hint_bucket_missing(bucket, proxy_bucket_names(p)));
         return nullptr;
     }
-    const cluster_node *node = document_place(document, bucket, name);
+    const cluster_node *node = upload_target.empty() ? document_place(document, bucket, name) : document_find_node(document, upload_target);
+    if (node == nullptr && !upload_target.empty()) {
+        exchange_answer_error(x, error_code::not_found,
+            "the target " + text_escape(upload_target, 64) +
+                ", which had the parts of this upload, is no longer in the cluster: the upload does not exist");
+        return nullptr;
+    }
     read_locality place = node != nullptr ? read_locality::elsewhere : read_locality::nowhere;
     read_action action = transfer_choose(
         {read_role::proxy, transfer_method_of(exchange_head(x).method), read_mode::plain, read_availability::absent, place});
@@ -112,7 +121,8 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
-    const cluster_node *node = find_holder(p, x, bucket, name);
+    std::string upload = object_use_of(head.method) == object_use::read ? std::string() : upload_name_of_query(head.query);
+    const cluster_node *node = find_holder(p, x, bucket, name, upload_name_target(upload));
     if (node == nullptr)
         return;
     if (asked.is_kept && !admit_destination(x, asked))

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "control/placement.h"
 #include "control/placement_epochs.h"
+#include "role/target/uploads.h"
 
 namespace etlnode {
 
@@ -25,6 +26,8 @@ static constexpr struct {
 } actions[] = {
     {"rename-obj", target_rename_object},
     {"check-lock", target_check_lock},
+    {"mpt-upload", target_begin_upload},
+    {"mpt-complete", target_complete_upload},
 };
 // AIStore's other actions on objects.
 static constexpr std::string_view foreign_actions[] = {"promote", "archive", "blob-download", "prefetch-listrange"};

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "aistore/object_query.h"
+#include "aistore/upload_name.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/content_guard.h"
@@ -19,6 +20,7 @@
 #include "role/target/object_actions.h"
 #include "role/target/objects.h"
 #include "role/target/rebalance.h"
+#include "role/target/uploads.h"
 #include "store/object_extras.h"
 #include "store/object_name.h"
 #include "transfer/transfer.h"
@@ -212,12 +214,14 @@ static void serve_put(object_request &&r)
         return;
     if (std::string kept = object_extras_print(extras); !kept.empty())
         options.custom = std::make_unique<std::string>(std::move(kept));
-    for (std::string_view query : {"append_type", "uploadId", "archpath"}) {
-        std::string ignored;
-        if (url_query_get(head.query, query, ignored)) {
-            exchange_answer_error(*r.x, error_code::not_implemented, "PUT with " + std::string(query) + "= is not implemented");
-            return;
-        }
+    std::string ignored;
+    if (url_query_get(head.query, "archpath", ignored)) {
+        exchange_answer_error(*r.x, error_code::not_implemented, "PUT with archpath= is not implemented");
+        return;
+    }
+    if (url_query_get(head.query, query_upload_id, ignored) || url_query_get(head.query, query_append_type, ignored)) {
+        target_take_part(std::move(r), std::move(options));
+        return;
     }
     std::string why;
     if (!target_space_admits(*r.t, r.bucket, r.name, head.length, why)) {
@@ -261,6 +265,10 @@ static void on_removed_moving(void *arg, error err, const std::string &text)
 
 static void serve_delete(object_request &&r)
 {
+    if (std::string id; url_query_get(exchange_head(*r.x).query, query_upload_id, id)) {
+        target_abort_upload(std::move(r));
+        return;
+    }
     if (std::string why = target_move_text(*r.t, r.bucket, false); !why.empty()) {
         exchange_answer_error(*r.x, error_code::conflict, why);
         return;
@@ -477,7 +485,8 @@ static void serve_object(target &t, exchange &x, const route_match &)
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
-    if (is_sent_on(r, reads && asks.transform == object_transform::none))
+    bool is_of_upload = !reads && target_is_of_upload(t, x);
+    if (!is_of_upload && is_sent_on(r, reads && asks.transform == object_transform::none))
         return;
     if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
         return;

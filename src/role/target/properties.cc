@@ -15,7 +15,7 @@
 
 namespace etlnode {
 
-static constexpr unsigned tries_max = 16;
+static constexpr unsigned tries_max = 256; // of several that change one object at once, one wins in each commit
 
 struct custom_change {
     object_request r;

@@ -18,6 +18,8 @@
 #include "port/clock.h"
 #include "port/meta.h"
 #include "role/shared/node_id.h"
+#include "role/target/joins.h"
+#include "role/target/uploads.h"
 #include "transfer/transfer.h"
 
 namespace etlnode {
@@ -252,7 +254,9 @@ static void close(void *arg)
     target_placement_stop(t);
     target_rebalance_cut(t);
     target_cut_peer_calls(t);
+    target_cut_joins(t);
     stop_server(t.public_server);
+    target_end_uploads(t);
     if (t.pod_server != nullptr)
         http_server_drain(*t.pod_server);
     if (t.etls != nullptr)
@@ -348,6 +352,7 @@ void target_free(target *t)
     target_heartbeat_end(*t);
     target_space_end(*t);
     target_rebalance_free(*t);
+    target_end_uploads(*t);
     if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);
     if (t->pod_server != nullptr)

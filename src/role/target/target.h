@@ -28,12 +28,14 @@ namespace etlnode {
 
 inline constexpr const char *target_document_name = "cluster"; // of the cluster document in port/meta.h
 
-struct object_query;  // aistore/object_query.h
-struct transfer_host; // transfer/transfer.h
-struct member;        // control/member_machine.h: registration with the proxy
-struct rebalance;     // rebalance.cc: a pass that gives objects to their owners
-struct job_host;      // job/job_host.h
-struct held_request;  // held_answers.cc: a call that is answered when what it asks about is decided
+struct object_query;    // aistore/object_query.h
+struct transfer_host;   // transfer/transfer.h
+struct member;          // control/member_machine.h: registration with the proxy
+struct rebalance;       // rebalance.cc: a pass that gives objects to their owners
+struct job_host;        // job/job_host.h
+struct target_uploads;  // uploads.cc: objects that come in parts
+struct target_join_run; // joins.cc: an object being made from a source
+struct held_request;    // held_answers.cc: a call that is answered when what it asks about is decided
 
 // A caller that waits until a document is stored.
 struct target_waiter {
@@ -130,6 +132,8 @@ struct target {
     open_count requests; // requests of the proxy in progress
     // held_answers.cc
     std::vector<held_request *> held;
+    target_uploads *uploads = nullptr;    // uploads.cc; null: there were none
+    std::vector<target_join_run *> joins; // joins.cc: in progress
     uint64_t next_held_id = 1;
     // heartbeat.cc
     call *registration = nullptr;

@@ -35,6 +35,19 @@ static void every_method_is_redirected_to_the_objects_target(void **state)
     test_eq_text(sim_header(role_ask(w, "HEAD /v1/objects/b/o").answer, "cache-control"), "");
 }
 
+// The parts of an upload are at the target that its id names, whoever owns the object.
+static void uploads_go_to_the_target_that_has_them(void **state)
+{
+    role_world &w = role_of(state);
+    role_make_bucket(w, "b");
+    std::string place = "http://10.0.0.11:8080/v1/objects/b/o?";
+    test_true(location_of(w, "PUT /v1/objects/b/o?uploadId=abcdefghi-target-01&partNumber=1", 307).starts_with(place));
+    test_true(location_of(w, "PUT /v1/objects/b/o?append_type=append&append_handle=target-01%7Cabcdefghi", 307).starts_with(place));
+    test_true(location_of(w, "PUT /v1/objects/b/o?append_type=append&append_handle=", 307).starts_with(place));
+    role_expect(
+        w, "DELETE /v1/objects/b/o?uploadId=abcdefghi-target-99", {}, 404, "is no longer in the cluster: the upload does not exist");
+}
+
 // The proxy need not know a transform: the target reports which ones exist.
 static void transforms_are_redirected_too(void **state)
 {
@@ -106,6 +119,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_method_is_redirected_to_the_objects_target, role_set_up_cluster, role_tear_down),
+        cmocka_unit_test_setup_teardown(uploads_go_to_the_target_that_has_them, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(transforms_are_redirected_too, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(bad_input_is_refused, role_set_up_cluster, role_tear_down),
         cmocka_unit_test_setup_teardown(an_object_whose_target_cannot_be_reached_is_nowhere_else, role_set_up_cluster, role_tear_down),

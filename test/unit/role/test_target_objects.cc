@@ -59,8 +59,8 @@ static void bad_input_is_refused(void **state)
         {"PATCH /v1/objects/b/none?pid=p&utm=1", R"({"value":{"k":"v"}})", 404, "ais://b/none does not exist"},
         {"POST /v1/objects/b/o?pid=p&utm=1", R"({"action":"dance"})", 400, "unknown action \"dance\" on an object"},
         {"POST /v1/objects/b/o?pid=p&utm=1", R"({"action":"rename-obj","name":"o"})", 400, "the object has this name already"},
-        {"PUT /v1/objects/b/o?pid=p&utm=1&append_type=append", "x", 501, "PUT with append_type= is not implemented"},
-        {"PUT /v1/objects/b/o?pid=p&utm=1&uploadId=1", "x", 501, "PUT with uploadId= is not implemented"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&append_type=dance", "x", 400, "append_type \"dance\": expected append or flush"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&uploadId=1&partNumber=1", "x", 404, "upload 1 of ais://b/o does not exist"},
         {"PUT /v1/objects/b/o?pid=p&utm=1&archpath=a", "x", 501, "PUT with archpath= is not implemented"},
         {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 400, "checksum type \"adler\" is not supported: expected xxhash2, md5",
             "Ais-Checksum-Type: adler\r\nAis-Checksum-Value: 00\r\n"},
@@ -178,6 +178,50 @@ static void properties_are_those_asked_for(void **state)
     test_eq_text(sim_header(few.answer, "ais-version"), "1");
     test_eq_text(sim_header(few.answer, "ais-location"), "t[target-01]:mp[/data]");
     test_eq_text(sim_header(few.answer, "ais-name"), "");
+}
+
+static std::string begin_upload(role_world &w, const char *name)
+{
+    const scripted_call &call = role_ask(w, line_of("POST", name), R"({"action":"mpt-upload"})");
+    test_eq(call.status(), 200);
+    return call.answer.body;
+}
+
+static int put_part(role_world &w, const char *name, const std::string &id, std::string_view content)
+{
+    return role_ask(w, line_of("PUT", (std::string(name) + "?uploadId=" + id + "&partNumber=1").c_str()), content).status();
+}
+
+static size_t files_in_tmp(role_world &w) { return memory_files(w.node->now, "/data/tmp").size(); }
+
+static void pass_minutes(role_world &w, uint64_t minutes)
+{
+    uint64_t end_us = w.sim->now_us + minutes * 60'000'000;
+    while (w.sim->now_us < end_us && sim_step(*w.sim, end_us)) {
+    }
+}
+
+// Whoever sends a part again and again keeps an upload; the others go after six hours, with their files.
+static void uploads_that_nobody_continues_go(void **state)
+{
+    role_world &w = role_of(state);
+    std::string used = begin_upload(w, "b/used");
+    std::string idle = begin_upload(w, "b/idle");
+    test_eq(put_part(w, "b/idle", idle, "part"), 200);
+    for (int hour = 1; hour <= 7; hour++) {
+        test_eq(put_part(w, "b/used", used, "part"), 200);
+        pass_minutes(w, 60);
+        if (hour != 6)
+            test_eq(files_in_tmp(w), hour < 6 ? 2u : 1u);
+    }
+    test_eq(put_part(w, "b/idle", idle, "part"), 404);
+    std::string line = line_of("POST", ("b/used?uploadId=" + used).c_str());
+    role_expect(w, line, R"({"action":"mpt-complete","value":[{"part-number":1,"etag":""}]})", 200);
+    test_eq_text(role_ask(w, "GET /v1/objects/b/used").answer.body, "part");
+    test_eq(files_in_tmp(w), 0u);
+    for (int i = 0; i < 256; i++)
+        begin_upload(w, "b/many");
+    role_expect(w, line_of("POST", "b/many"), R"({"action":"mpt-upload"})", 503, "too many uploads in parts are open here");
 }
 
 // A damaged block gets an answer of its own, before the first byte.
@@ -326,6 +370,7 @@ int main()
         cmocka_unit_test_setup_teardown(an_object_is_what_was_put, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(parts_are_read, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(properties_are_those_asked_for, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(uploads_that_nobody_continues_go, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_object_is_reported, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_fails_is_reported, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_copy_is_kept_under_another_name, role_set_up_member, role_tear_down),

@@ -292,6 +292,38 @@ static void a_put_that_fails_asks_for_nothing(void **state)
     check_content(w, "abc");
 }
 
+// The bytes of a part are in a file, whatever their number, and no row names them. An empty one has no file.
+static void a_part_is_handed_over(void **state)
+{
+    auto &w = *static_cast<transfer_world *>(*state);
+    world_put(w, "o", "the old one");
+    for (size_t size : sizes) {
+        const std::string content = pattern(size);
+        for (error_code refuses : {error_code::ok, error_code::not_found}) {
+            w.refuses_part = refuses;
+            net_conn &client = put_body(w, size, "X-Part: 1\r\n");
+            wire_send(client, content);
+            run(w);
+            client_answer t = client_read(client);
+            test_eq(t.status, refuses == error_code::ok ? 200 : 404);
+            if (refuses != error_code::ok) {
+                test_has_text(t.body, "no part is wanted");
+                test_true(w.kept == nullptr);
+            } else {
+                test_has_text(t.head, text_format("X-Size: %zu\r\n", size));
+                test_eq(put_held_checksum(*w.kept), XXH64(content.data(), size, 0));
+                if (size > 0) {
+                    uint64_t node = memory_find(w.world->now, put_held_path(*w.kept));
+                    test_true(node != 0 && w.world->now.nodes[node].synced == content);
+                }
+                put_abort(*std::exchange(w.kept, nullptr));
+                run(w);
+            }
+            check_content(w, "the old one"); // and nothing is in tmp/
+        }
+    }
+}
+
 static void every_row_is_taken(void **) { check_rows_taken(upload_machine_view()); }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
@@ -311,6 +343,7 @@ int main()
         CASE(a_commit_without_leave_stores_nothing),
         CASE(what_is_committed_at_once_needs_no_leave),
         CASE(a_put_that_fails_asks_for_nothing),
+        CASE(a_part_is_handed_over),
         cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -98,6 +98,8 @@ struct transfer_world {
     put_on_leave on_leave = nullptr;
     void *leave_owner = nullptr;
     size_t asked = 0;
+    put *kept = nullptr; // the part of an upload that was taken
+    error_code refuses_part = error_code::ok;
 };
 
 inline const char *const world_etl = "JGHEoo89gg";
@@ -154,6 +156,18 @@ inline sink world_sink(transfer_world &w, std::string name)
     return sink_put(w.world->e, *w.objects, std::move(options));
 }
 
+inline error_code world_take_part(
+    void *arg, const upload_part &part, put &held, uint64_t size, std::string &out_headers, std::string &out_text)
+{
+    auto &w = *static_cast<transfer_world *>(arg);
+    CHECK(part.number == 7 && part.id == "upload");
+    out_headers = text_format("X-Size: %zu\r\n", static_cast<size_t>(size));
+    out_text = "no part is wanted";
+    if (w.refuses_part == error_code::ok)
+        w.kept = &held;
+    return w.refuses_part;
+}
+
 // GET|HEAD /b/<name>?<query>: through the ETL. PUT /b/<name>: an upload. PUT /b/<name>?to=<name>: kept through the ETL; ?copy=<name>: as it
 // is.
 inline void world_on_request(void *arg, exchange &x)
@@ -191,6 +205,8 @@ inline void world_on_request(void *arg, exchange &x)
             options.digest->type = digest.substr(0, colon);
             options.digest->given = digest.substr(colon + 1);
         }
+        if (!http_head_get(head, "X-Part").empty())
+            options.part = std::make_unique<upload_part>(upload_part{"upload", 7, world_take_part});
         w.puts++;
         upload_begin(*w.objects, x, std::move(options));
         return;
