@@ -78,6 +78,11 @@ std::vector<std::string> job_ids(session &s);
 
 // A job was started: prints its id, or waits for its end with --wait.
 exit_code job_started(session &s, const std::string &kind, const std::string &id);
+// A new job for what failed in this one.
+exit_code job_retry(session &s, const std::string &id);
+failure fetch_job(session &s, const std::string &id, json_ptr &out_job);
+// One page of its failures: the first, or the one behind the failure `after`.
+failure fetch_job_failures(session &s, const std::string &id, const cJSON *after, json_ptr &out_page);
 
 // Sends a GET request that returns JSON. `shape` is cJSON_Array or cJSON_Object; any other type of answer is a failure.
 failure fetch_json(session &s, const http_request &request, const char *doing, const std::string &name, int shape, json_ptr &out_tree);

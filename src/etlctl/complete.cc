@@ -186,7 +186,7 @@ _@NAME@_complete() {
         printf -v word %q "$word"
         COMPREPLY+=("${word#"$cut"}")
     done < <("${words[0]}" __complete "${words[@]:1}" 2>/dev/null)
-    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace 2>/dev/null
+    [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[/=] ]] && compopt -o nospace 2>/dev/null
     return 0
 }
 complete -F _@NAME@_complete @PROGRAM@
@@ -201,7 +201,7 @@ _@NAME@_complete() {
     while IFS= read -r word; do
         case $word in
             :files) files=1 ;;
-            */) open+=("$word") ;;
+            */|*=) open+=("$word") ;;
             *) whole+=("$word") ;;
         esac
     done < <("${words[1]}" __complete "${(@Q)words[2,CURRENT]}" 2>/dev/null)

@@ -118,6 +118,8 @@ struct options {
     bool deletes = false;
     std::string failed_to;
     std::string names_from;
+    bool watch = false;
+    bool retry_failed = false;
     bool has_prefix = false; // --prefix was given, perhaps with nothing
 };
 
@@ -171,6 +173,8 @@ enum class flag : uint8_t {
     deletes,
     failed_to,
     names_from,
+    watch,
+    retry_failed,
 };
 
 constexpr uint64_t flag_bit(flag f) { return uint64_t(1) << static_cast<unsigned>(f); }

@@ -22,7 +22,7 @@ static constexpr auto communication_help = etl_mode_list_make<false>("; override
 
 static constexpr flag_row flags[] = {
     TEXT_FLAG(endpoint, "--endpoint", "URL", "the proxy (default http://127.0.0.1:8080)", "ETLNODE_ENDPOINT,AIS_ENDPOINT"),
-    TEXT_FLAG(output, "-o,--output", "FORMAT", "table, wide, json, jsonl, yaml or name", "ETLNODE_OUTPUT"),
+    TEXT_FLAG(output, "-o,--output", "FORMAT", "table, wide, json, jsonl, yaml, name or jsonpath=TEMPLATE", "ETLNODE_OUTPUT"),
     SWITCH_FLAG(no_headers, "--no-headers", "print tables without the header line"),
     TEXT_FLAG(sort_by, "--sort-by", "COLUMN", "sort a list by a column (its header or its JSON key)", nullptr),
     TEXT_FLAG(timeout, "--timeout", "DURATION", "give up after this long (30s, 5m)", "ETLNODE_TIMEOUT"),
@@ -72,11 +72,14 @@ static constexpr flag_row flags[] = {
     TEXT_FLAG(failed_to, "--failed-to", "FILE", "write the names that failed to this file; implies --continue", nullptr),
     TEXT_FLAG(names_from, "--names-from", "FILE",
         "only the names in this file, one a line, as --failed-to writes them; - for standard input", nullptr),
+    SWITCH_FLAG(watch, "-w,--watch", "show the list again every two seconds, until Ctrl-C"),
+    SWITCH_FLAG(retry_failed, "--retry-failed", "begin a new job for what failed, and print its id"),
     SWITCH_FLAG(leave_damaged, "--leave-damaged", "do not wait for damaged objects: they move without their content, and cannot be read"),
 };
 
 static constexpr uint64_t reading = flag_bit(flag::no_headers);
 static constexpr uint64_t listing = reading | flag_bit(flag::sort_by) | flag_bit(flag::null_separated);
+static constexpr uint64_t watching = listing | flag_bit(flag::watch);
 static constexpr uint64_t changing = flag_bit(flag::dry_run);
 static constexpr uint64_t moving = flag_bit(flag::progress);
 static constexpr uint64_t copying = flag_bit(flag::prefix) | flag_bit(flag::prepend) | flag_bit(flag::extension) | flag_bit(flag::pattern) |
@@ -102,8 +105,8 @@ static constexpr command_row commands[] = {
         "every target serves the ETL. With --name, or with a runtime spec, it prints the ETL's name instead.\n"
         "--dry-run checks the spec as a node does and sends nothing. --dry-run=server lets a node check it without starting anything.\n",
         "  etlctl etl init -f spec.yaml\n  ID=$(etlctl transform init spec.yaml)\n"},
-    {command::etl_ls, "etl", "ls", "list", {}, listing, "List ETLs", "", "  etlctl etl ls -o wide\n"},
-    {command::etl_show, "etl", "show", "describe get info", {{"ID", word_kind::etl, false, false}}, listing,
+    {command::etl_ls, "etl", "ls", "list", {}, watching, "List ETLs", "", "  etlctl etl ls -o wide\n"},
+    {command::etl_show, "etl", "show", "describe get info", {{"ID", word_kind::etl, false, false}}, watching,
         "Show an ETL: its stage, its spec, and objects that failed",
         "Without ID it lists all ETLs. With -o yaml or -o json, `spec` is the spec as submitted, and `manifest` of each target\n"
         "is the pod that the target creates from it, with everything that the node adds.\n",
@@ -111,7 +114,7 @@ static constexpr command_row commands[] = {
     {command::etl_logs, "etl", "logs", "log view-logs", {etl_word, {"TARGET", word_kind::target, false, false}},
         reading | flag_bit(flag::tail), "Print the logs of the ETL's pods",
         "If several targets have a pod, each line begins with the target's id.\n", "  etlctl etl logs JGHEoo89gg t1 --tail 20\n"},
-    {command::etl_health, "etl", "health", "", {etl_word}, listing, "Show the state of the ETL's pods", "",
+    {command::etl_health, "etl", "health", "", {etl_word}, watching, "Show the state of the ETL's pods", "",
         "  etlctl etl health JGHEoo89gg\n"},
     {command::etl_errors, "etl", "errors", "failures view-errors", {etl_word}, listing, "List failed reads through the ETL",
         "It lists the last hundred errors of all targets, newest last, with object, status, request id and reason.\n"
@@ -166,7 +169,7 @@ static constexpr command_row commands[] = {
         "  echo \"some text :)\" | etlctl put - transform/shard.in\n  etlctl object put cat.jpg photos\n"
         "  etlctl put -r ./photos photos/2026 --include '*.jpg'\n  etlctl put -r ./data b --continue --failed-to failed.txt\n"},
     {command::object_ls, "object", "ls", "list", {{"BUCKET", word_kind::object_or_bucket, true, false}},
-        listing | flag_bit(flag::prefix) | flag_bit(flag::limit), "List the objects of a bucket",
+        watching | flag_bit(flag::prefix) | flag_bit(flag::limit), "List the objects of a bucket",
         "BUCKET/PREFIX means the same as BUCKET --prefix PREFIX.\n",
         "  etlctl object ls transform --prefix shard --limit 10\n  etlctl ls transform -o name\n"},
     {command::object_head, "object", "head", "show describe info stat", {object_word}, reading,
@@ -187,7 +190,7 @@ static constexpr command_row commands[] = {
 
     {command::bucket_create, "bucket", "create", "make", {{"BUCKET", word_kind::none, true, true}}, changing | flag_bit(flag::exist_ok),
         "Create buckets", "", "  etlctl bucket create transform\n  etlctl create bucket transform\n"},
-    {command::bucket_ls, "bucket", "ls", "list", {}, listing, "List buckets", "", "  etlctl bucket ls\n  etlctl ls -o json\n"},
+    {command::bucket_ls, "bucket", "ls", "list", {}, watching, "List buckets", "", "  etlctl bucket ls\n  etlctl ls -o json\n"},
     {command::bucket_rm, "bucket", "rm", "remove delete del destroy", {{"BUCKET", word_kind::bucket, true, false}},
         changing | flag_bit(flag::yes) | flag_bit(flag::ignore_not_found), "Remove a bucket and all its objects",
         "If the bucket holds objects, the command asks first, unless --yes is given.\n", "  etlctl bucket rm transform --yes\n"},
@@ -197,7 +200,7 @@ static constexpr command_row commands[] = {
         "A bucket DST that does not exist is made. What has been copied already and has not changed is skipped.\n",
         "  etlctl bucket cp photos backup --wait\n  etlctl bucket cp shards out --template 'train-{000..099}.tar' --prepend old/\n"},
 
-    {command::target_ls, "target", "ls", "list show", {}, listing, "List the targets", "", "  etlctl target ls\n"},
+    {command::target_ls, "target", "ls", "list show", {}, watching, "List the targets", "", "  etlctl target ls\n"},
     {command::target_drain, "target", "drain", "start-maintenance", {{"TARGET", word_kind::target, true, false}},
         changing | flag_bit(flag::leave_damaged), "Move a target's objects to the others",
         "The target stays in the cluster without objects, until it is activated or removed. Reads and writes go on meanwhile.\n"
@@ -229,7 +232,7 @@ static constexpr command_row commands[] = {
         "kept, and not served. --give sends each to its owner, unless that has the same or a newer version. Objects that were deleted\n"
         "meanwhile come back, so the command asks.\n",
         "  etlctl target found t1a2b3c4d\n  etlctl target found t1a2b3c4d --give\n"},
-    {command::cluster_show, "cluster", "show", "ls list", {}, listing, "Show the cluster's nodes", "", "  etlctl cluster show\n"},
+    {command::cluster_show, "cluster", "show", "ls list", {}, watching, "Show the cluster's nodes", "", "  etlctl cluster show\n"},
     {command::cluster_health, "cluster", "health", "", {}, listing, "Ask every node whether it is well",
         "The exit code is 6 if a node is not well.\n", "  etlctl cluster health --timeout 2s\n"},
 
@@ -255,7 +258,7 @@ static constexpr command_row commands[] = {
         "replace those of the newest document, and buckets that are missing come back. No objects are deleted, unless a bucket was\n"
         "destroyed and made again after the backup; --take newest or --take backup then says which of the two goes on.\n",
         "  etlctl cluster restore cluster.json\n"},
-    {command::df, "", "df", "", {}, listing, "Show how full the targets' disks are",
+    {command::df, "", "df", "", {}, watching, "Show how full the targets' disks are",
         "OBJECTS and BYTES are what the target holds; SIZE, USED and FREE are of the file system of its data directory, whoever uses it.\n"
         "In the total, a disk that several targets share counts once. From LIMIT (etlnode --out-of-space) a target refuses writes.\n",
         "  etlctl df\n  etlctl df -o json\n"},
@@ -265,10 +268,10 @@ static constexpr command_row commands[] = {
         "If a target cannot be heard, the command fails, because the sums would be too small.\n",
         "  etlctl du transform\n  etlctl du transform/2026/ transform/2025/\n"},
 
-    {command::job_ls, "job", "ls", "list", {}, listing, "List jobs, also those that have ended",
+    {command::job_ls, "job", "ls", "list", {}, watching, "List jobs, also those that have ended",
         "A job that has ended is listed for seven days, and at most the last hundred are.\n", "  etlctl job ls -o wide\n"},
-    {command::job_show, "job", "show", "describe get info status", {job_word}, reading, "Show a job, and each target's share of it", "",
-        "  etlctl job show bqvIEUAyI\n"},
+    {command::job_show, "job", "show", "describe get info status", {job_word}, reading | flag_bit(flag::watch),
+        "Show a job, and each target's share of it", "", "  etlctl job show bqvIEUAyI\n"},
     {command::job_watch, "job", "watch", "follow", {job_word}, moving, "Show the progress of a job until it ends",
         "Ctrl-C leaves the job running. The exit status is that of `job wait`.\n", "  etlctl job watch bqvIEUAyI\n"},
     {command::job_wait, "job", "wait", "", {job_word}, moving, "Wait until a job has ended",
@@ -277,8 +280,11 @@ static constexpr command_row commands[] = {
         "  etlctl job wait bqvIEUAyI --timeout 10m\n"},
     {command::job_cancel, "job", "cancel", "stop abort", {job_word}, changing, "End a job before it is done",
         "What it has done stays done.\n", "  etlctl job cancel bqvIEUAyI\n"},
-    {command::job_report, "job", "report", "errors failures", {job_word}, listing, "List every object that failed in a job, and why", "",
-        "  etlctl job report bqvIEUAyI\n  etlctl job report bqvIEUAyI -o name\n"},
+    {command::job_report, "job", "report", "errors failures", {job_word},
+        listing | moving | changing | flag_bit(flag::retry_failed) | flag_bit(flag::wait),
+        "List every object that failed in a job, and why",
+        "With --retry-failed it begins a new job for these objects, with the options of the former one, and prints its id.\n",
+        "  etlctl job report bqvIEUAyI\n  etlctl job report bqvIEUAyI -o name\n  etlctl job report bqvIEUAyI --retry-failed --wait\n"},
     {command::job_start, "job", "start", "", {{"KIND", word_kind::job_kind, true, false}, scope_word},
         changing | moving | flag_bit(flag::prefix) | flag_bit(flag::rate) | flag_bit(flag::wait), "Start a job, and print its id",
         "KIND is scrub, or rebalance, which lets a rebalance go on that `job cancel` has paused.\n", "  etlctl job start scrub photos\n"},

@@ -108,7 +108,7 @@ static exit_code fail_job(session &s, failure f)
     return session_fail(s, f);
 }
 
-static failure fetch_job(session &s, const std::string &id, json_ptr &out_job)
+failure fetch_job(session &s, const std::string &id, json_ptr &out_job)
 {
     return fetch_json(s, session_request(s, "GET", job_url(s, id), control_timeout_ms), "cannot read job", id, cJSON_Object, out_job);
 }
@@ -438,7 +438,7 @@ static json_ptr failure_item(const cJSON *entry)
     return item;
 }
 
-static failure fetch_failures(session &s, const std::string &id, const cJSON *after, json_ptr &out_page)
+failure fetch_job_failures(session &s, const std::string &id, const cJSON *after, json_ptr &out_page)
 {
     std::string more = "/failures?count=" + std::to_string(report_page);
     if (after != nullptr)
@@ -450,6 +450,10 @@ static failure fetch_failures(session &s, const std::string &id, const cJSON *af
 exit_code command_job_report(session &s)
 {
     const std::string &id = s.opt.words[0];
+    if (s.opt.retry_failed)
+        return job_retry(s, id);
+    if (s.opt.dry_run || s.opt.wait)
+        return session_fail(s, usage_failure("--dry-run and --wait go with --retry-failed"));
     list_printer list = session_list(s, "JobFailure", report_columns, "object");
     failure f = session_check_list(s, list);
     json_ptr page;
@@ -458,7 +462,7 @@ exit_code command_job_report(session &s)
         json_ptr former = std::move(page);
         const cJSON *entries = json_get(former.get(), "failures");
         const cJSON *last = former != nullptr ? cJSON_GetArrayItem(entries, cJSON_GetArraySize(entries) - 1) : nullptr;
-        f = fetch_failures(s, id, last, page);
+        f = fetch_job_failures(s, id, last, page);
         if (f)
             break;
         const cJSON *entry = nullptr;

@@ -14,6 +14,7 @@
 #include "etlctl/completion_command.h"
 #include "etlctl/parse.h"
 #include "etlctl/partial_file.h"
+#include "etlctl/watch.h"
 
 namespace etlnode::etlctl {
 
@@ -75,14 +76,15 @@ static exit_code run(session &s)
 static output_format format_of(const std::vector<std::string> &arguments)
 {
     output_format format = output_format::table;
+    std::string ignored;
     for (size_t i = 0; i < arguments.size() && arguments[i] != "--"; ++i) {
         std::string_view word = arguments[i];
         if ((word == "-o" || word == "--output") && i + 1 < arguments.size())
-            output_parse_format(arguments[i + 1], format);
+            output_parse_format(arguments[i + 1], format, ignored);
         else if (word.starts_with("--output="))
-            output_parse_format(word.substr(9), format);
+            output_parse_format(word.substr(9), format, ignored);
         else if (word.starts_with("-o") && word.size() > 2)
-            output_parse_format(word.substr(2), format);
+            output_parse_format(word.substr(2), format, ignored);
     }
     return format;
 }
@@ -134,7 +136,7 @@ static int run_main(int argc, char **argv)
     if (f)
         return finish(s, session_fail(s, f));
 
-    exit_code exit = run(s);
+    exit_code exit = s.opt.watch ? watch_run(s, run) : run(s);
     if (!s.plan.empty() && exit == exit_code::ok) {
         session_print_plan(s);
         f = session_flush(s);

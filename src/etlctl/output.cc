@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/output.cc: the six output formats.
+// etlctl/output.cc: the output formats.
 #include "etlctl/output.h"
 
 #include <algorithm>
@@ -8,11 +8,25 @@
 #include "base/text.h"
 #include "codec/yaml.h"
 #include "etlctl/format.h"
+#include "etlctl/jsonpath.h"
 
 namespace etlnode::etlctl {
 
-bool output_parse_format(std::string_view text, output_format &out_format)
+// The template of -o jsonpath=, one for the whole program; null until it is parsed. Never freed.
+static const jsonpath *output_template;
+
+bool output_parse_format(std::string_view text, output_format &out_format, std::string &out_why)
 {
+    out_why.clear();
+    if (text.starts_with('=')) // -o=json
+        text.remove_prefix(1);
+    static constexpr std::string_view with_template = "jsonpath=";
+    if (text.starts_with(with_template)) {
+        out_format = output_format::jsonpath;
+        static jsonpath parsed;
+        output_template = &parsed;
+        return jsonpath_parse(text.substr(with_template.size()), parsed, out_why);
+    }
     for (size_t i = 0; i < std::size(output_format_names); ++i) {
         if (text == output_format_names[i]) {
             out_format = static_cast<output_format>(i);
@@ -20,6 +34,12 @@ bool output_parse_format(std::string_view text, output_format &out_format)
         }
     }
     return false;
+}
+
+static void print_template(FILE *out, const cJSON *document)
+{
+    std::string text = jsonpath_print(*output_template, document);
+    fwrite(text.data(), 1, text.size(), out);
 }
 
 void output_add_text(cJSON *item, const char *key, std::string_view text)
@@ -165,7 +185,8 @@ static void print_pending(list_printer &list, bool last)
         for (const json_ptr &item : list.pending)
             fputs(as_json_line(list, item.get()).c_str(), list.out);
         break;
-    case output_format::yaml: break; // printed by list_end
+    case output_format::yaml:
+    case output_format::jsonpath: break; // printed by list_end
     case output_format::name:
         for (const json_ptr &item : list.pending)
             print_name(list.out, item.get(), list.name_key, list.null_separated);
@@ -176,9 +197,11 @@ static void print_pending(list_printer &list, bool last)
 
 void list_add(list_printer &list, json_ptr item) { list.pending.push_back(std::move(item)); }
 
+static bool needs_all(output_format format) { return format == output_format::yaml || format == output_format::jsonpath; }
+
 void list_flush(list_printer &list)
 {
-    if (list.sort_by.empty() && list.format != output_format::yaml && !list.pending.empty())
+    if (list.sort_by.empty() && !needs_all(list.format) && !list.pending.empty())
         print_pending(list, false);
 }
 
@@ -201,7 +224,7 @@ static void sort_pending(list_printer &list)
 void list_end(list_printer &list)
 {
     sort_pending(list);
-    if (list.format != output_format::yaml) {
+    if (!needs_all(list.format)) {
         print_pending(list, true);
         return;
     }
@@ -214,7 +237,10 @@ void list_end(list_printer &list)
     json_add_tree(tree.get(), "items", std::move(items));
     const cJSON *member = nullptr;
     cJSON_ArrayForEach(member, list.siblings.get()) json_add_tree(tree.get(), member->string, json_ptr(cJSON_Duplicate(member, true)));
-    fputs(yaml_print(tree.get()).c_str(), list.out);
+    if (list.format == output_format::jsonpath)
+        print_template(list.out, tree.get());
+    else
+        fputs(yaml_print(tree.get()).c_str(), list.out);
     list.pending.clear();
 }
 
@@ -249,6 +275,8 @@ void item_print(FILE *out, output_format format, const char *kind, std::span<con
         json_add_tree(tree.get(), child->string, json_ptr(cJSON_Duplicate(child, true)));
     if (format == output_format::json)
         fputs(json_print_pretty(tree.get()).c_str(), out);
+    else if (format == output_format::jsonpath)
+        print_template(out, tree.get());
     else if (format == output_format::jsonl)
         fprintf(out, "%s\n", json_print(tree.get()).c_str());
     else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/output.h: prints lists and single items as table, wide, json, jsonl, yaml or name. Every item is one JSON object.
+// etlctl/output.h: prints lists and single items as table, wide, json, jsonl, yaml, name or jsonpath. Every item is one JSON object.
 //
 // The keys of the items are the program's contract with scripts, so they are never renamed. Sizes are bytes, times are RFC 3339, an unknown
 // value is null, and a list is always an array. Lists stream: a table takes its column widths from the first flush.
@@ -17,10 +17,11 @@ namespace etlnode::etlctl {
 
 inline constexpr const char *output_api_version = "etlnode/v1";
 
-enum class output_format : uint8_t { table, wide, json, jsonl, yaml, name };
-inline constexpr std::string_view output_format_names[] = {"table", "wide", "json", "jsonl", "yaml", "name"};
+enum class output_format : uint8_t { table, wide, json, jsonl, yaml, name, jsonpath };
+inline constexpr std::string_view output_format_names[] = {"table", "wide", "json", "jsonl", "yaml", "name", "jsonpath="};
 
-bool output_parse_format(std::string_view text, output_format &out_format);
+// "json", or "jsonpath=TEMPLATE", where `out_format` is set even if the template is wrong; then `out_why` says why.
+bool output_parse_format(std::string_view text, output_format &out_format, std::string &out_why);
 
 enum class cell_kind : uint8_t { text, bytes, count, seconds };
 

@@ -75,8 +75,9 @@ failure session_init(session &s)
     apply_environment(s.opt);
 
     std::string why;
-    if (!s.opt.output.empty() && !output_parse_format(s.opt.output, s.format))
-        return usage(text_format("--output \"%s\": write table, wide, json, jsonl, yaml or name", text_escape(s.opt.output).c_str()));
+    if (!s.opt.output.empty() && !output_parse_format(s.opt.output, s.format, why))
+        return usage(text_format("--output \"%s\": %s", text_escape(s.opt.output).c_str(),
+            why.empty() ? "write table, wide, json, jsonl, yaml, name or jsonpath=TEMPLATE" : why.c_str()));
     if (!name_parse_endpoint(s.opt.endpoint.empty() ? "http://127.0.0.1:8080" : s.opt.endpoint, s.endpoint, why))
         return usage(why);
     if (!s.opt.timeout.empty() && (!text_parse_duration_ms(s.opt.timeout, s.timeout_ms) || s.timeout_ms == 0))

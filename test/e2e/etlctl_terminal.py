@@ -64,7 +64,7 @@ def completion_knows_words_and_names(tmp):
     check(complete("get", "ais://photos/") == ["ais://photos/cat.jpg", "ais://photos/dog.jpg"], "scheme")
     check(complete("ls", "pa") == ["papers"], "ls")
     check(complete("get", "photos/cat.jpg", "") == [":files"], "files")
-    check(complete("bucket", "ls", "-o", "j") == ["json", "jsonl"], "formats")
+    check(complete("bucket", "ls", "-o", "j") == ["json", "jsonl", "jsonpath="], "formats")
     check(complete("etl", "ls", "--no") == ["--no-headers"], "options")
     check(complete("etl", "logs", ETL_ID, "t") == ["t1", "t2"], "targets")
     check(complete("completion", "") == ["bash", "zsh"], "shells")

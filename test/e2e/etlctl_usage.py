@@ -54,7 +54,7 @@ def wrong_command_lines_are_exit_2(tmp):
         (("etl", "stop"), "etlctl: etl stop needs ID\nhint: etlctl etl stop ID\n"),
         (("etl", "ls", "--ouput", "json"), "etlctl: unknown option --ouput\nhint: did you mean --output?\n"),
         (("bucket", "ls", "x"), 'etlctl: unexpected argument "x"\nhint: etlctl bucket ls\n'),
-        (("bucket", "ls", "-o", "xml"), 'etlctl: --output "xml": write table, wide, json, jsonl, yaml or name\n'),
+        (("bucket", "ls", "-o", "xml"), 'etlctl: --output "xml": write table, wide, json, jsonl, yaml, name or jsonpath=TEMPLATE\n'),
         (("bucket", "ls", "--timeout", "5"), 'etlctl: --timeout "5" is not a positive duration: write 30s, 5m or 1h30m\n'),
         (("bucket", "ls", "--endpoint", "ftp://x"), 'etlctl: "ftp://x" is not an endpoint: write http://HOST:PORT\n'),
         (("bucket", "ls", "--request-id", "a b"), "etlctl: --request-id \"a b\": at most 64 letters, digits, '.', '_' or '-'\n"),

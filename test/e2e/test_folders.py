@@ -322,7 +322,74 @@ def case_through_an_etl():
         assert tree(out) == {"a": b"A", "b/c": b"B/C"}
         etlctl("etl", "object", "-r", etl, f"{bucket}/b", out)
         assert tree(out)["c"] == b"B/C"
+        retries(bucket, etl)
         cluster.stop_etl(etl)
+
+
+def retries(bucket, etl):
+    """A job is begun again for what failed."""
+    def last(*words, code=0):
+        return json.loads(etlctl(*words, "--wait", "-o", "json", code=code).stdout)
+    first = last("etl", "bucket", etl, bucket, bucket + "-up", "--prepend", "x/", code=8)
+    assert (first["done"], first["failed"]) == (2, 1), first
+    assert "of 1 that failed" in etlctl("job", "report", first["id"], "--retry-failed", "--dry-run").stdout.decode()
+    again = last("job", "report", first["id"], "--retry-failed", code=8)
+    assert (again["kind"], again["done"], again["skipped"], again["failed"]) == ("etl-listrange", 0, 0, 1), again
+    assert cluster.put(bucket, "fail", b"well").status == 200
+    again = last("job", "report", again["id"], "--retry-failed")  # of a retry, too
+    assert (again["done"], again["failed"]) == (1, 0) and cluster.get(bucket + "-up", "x/fail").body == b"WELL", again
+    assert etlctl("job", "report", again["id"], "--retry-failed").stdout == b""  # nothing failed
+    # More names than a list may have: the whole job again, which skips what is done.
+    long = [f"{'n' * 200}{i:03}" for i in range(130)]
+    for name in long:
+        assert cluster.put(bucket, name, b"fail").status == 200
+    first = last("etl", "bucket", etl, bucket, bucket + "-up", "--prepend", "x/", code=8)
+    assert first["failed"] == 130, first
+    for name in long[1:]:
+        assert cluster.put(bucket, name, b"good").status == 200
+    again = last("job", "report", first["id"], "--retry-failed", code=8)
+    assert (again["kind"], again["done"], again["skipped"], again["failed"]) == ("etl-bck", 129, 3, 1), again
+    scrub = last("scrub", bucket)
+    assert "hint: etlctl scrub " + bucket in said("job", "report", scrub["id"], "--retry-failed", code=2)
+    assert "hint: etlctl job ls" in said("job", "report", "nosuchjob", "--retry-failed", code=3)
+
+
+def case_watching():
+    with place() as (bucket, _, __):
+        program = subprocess.Popen(["etlctl", "ls", bucket, "--watch", "-o", "name"], env=dict(cluster.env), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert cluster.put(bucket, "new", b"x").status == 200
+        assert program.stdout.readline() == f"{bucket}/new\n".encode()
+        assert cluster.put(bucket, "newer", b"x").status == 200
+        assert [program.stdout.readline(), program.stdout.readline()] == [f"{bucket}/{name}\n".encode() for name in ("new", "newer")]
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=60)
+        assert (program.returncode, out, err) == (130, b"", b"\n"), (program.returncode, out, err)
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execvpe("etlctl", ["etlctl", "ls", bucket, "-w"], dict(cluster.env))
+        seen = b""
+        while b"newer" not in seen:
+            seen += os.read(fd, 65536)
+        os.kill(pid, signal.SIGINT)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+        os.close(fd)
+        assert seen.startswith(b"\x1b[2J\x1b[Hetlctl object ls, every 2s: "), seen
+        assert "does not exist" in said("ls", "nosuch", "-w", code=3)  # it does not wait for one
+
+
+def case_jsonpath():
+    with place("a", "b\nc") as (bucket, folder, _):
+        etlctl("put", "-r", folder, bucket)
+
+        def shown(template, *words):
+            return etlctl(*(words or ("ls", bucket)), "-o", "jsonpath=" + template).stdout.decode()
+        assert shown("{.items[*].name}") == "a b\nc"
+        assert shown('{range .items[*]}{.name}={.size}{"\\n"}{end}') == "a=1\nb\nc=3\n"
+        assert shown('{.items[?(@.name=="a")].bucket}') == bucket
+        assert shown(".size", "head", f"{bucket}/a") == "1"
+        assert shown("{.done}", "put", "-r", folder, bucket) == "2"
+        assert etlctl("ls", bucket, "-o=jsonpath={.kind}").stdout == b"ObjectList"
+        assert "at character" in said("ls", bucket, "-o", "jsonpath={.items[}", code=2)
 
 
 def case_a_full_disk():
@@ -434,6 +501,8 @@ def main():
             ("interrupted", case_interrupted),
             ("a target restarts", case_a_target_restarts),
             ("on a terminal", case_on_a_terminal),
+            ("watching", case_watching),
+            ("jsonpath", case_jsonpath),
         ])
 
 

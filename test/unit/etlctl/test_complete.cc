@@ -53,7 +53,7 @@ static void candidates(void **)
     test_eq_text(at({"ls", "p"}), "papers photos");
     test_eq_text(at({"bucket", "rm", ""}), "papers photos");
     test_eq_text(at({"bucket", "create", ""}), ""); // the bucket does not exist yet
-    test_eq_text(at({"etl", "ls", "-o", "j"}), "json jsonl");
+    test_eq_text(at({"etl", "ls", "-o", "j"}), "json jsonl jsonpath=");
     test_eq_text(at({"etl", "ls", "--output", "y"}), "yaml");
     test_eq_text(at({"etl", "init", "-f", ""}), " :files");
     test_eq_text(at({"-o", "json", "bucket", "l"}), "ls");

@@ -159,10 +159,18 @@ static void numbers_keep_their_digits(void **) { test_has_text(printed(print_lar
 static void formats_have_names(void **)
 {
     output_format format = output_format::table;
-    test_true(output_parse_format("jsonl", format));
+    std::string why;
+    test_true(output_parse_format("jsonl", format, why));
     test_eq_enum(format, output_format::jsonl);
-    test_false(output_parse_format("JSON", format));
-    test_false(output_parse_format("", format));
+    test_true(output_parse_format("=yaml", format, why)); // -o=yaml
+    test_eq_enum(format, output_format::yaml);
+    test_false(output_parse_format("JSON", format, why));
+    test_false(output_parse_format("", format, why));
+    test_false(output_parse_format("jsonpath={.items", format, why));
+    test_has_text(why, "at character");
+    test_true(output_parse_format("jsonpath={.kind}: {.items[*].name}", format, why));
+    test_eq_enum(format, output_format::jsonpath);
+    test_eq_text(printed(print_two<output_format::jsonpath>), "ThingList: b a\nx");
 }
 
 int main()
