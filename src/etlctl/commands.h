@@ -111,6 +111,6 @@ struct object_page {
     std::string token; // empty on the last page
 };
 failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size,
-    const object_page &previous, uint64_t timeout_ms, object_page &out_page);
+    const object_page &previous, uint64_t timeout_ms, object_page &out_page, const char *flags = "0");
 
 } // namespace etlnode::etlctl

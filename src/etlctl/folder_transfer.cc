@@ -83,7 +83,10 @@ static bool read_small(folder_transfer &t)
             break;
         done += static_cast<size_t>(got);
     }
-    if (t.problem.empty() && (done < t.body.size() || has_changed(t)))
+    // A file of /proc says that it is empty, and is not.
+    char more = 0;
+    bool has_more = t.problem.empty() && read_some(t.fd, &more, 1) > 0;
+    if (t.problem.empty() && (done < t.body.size() || has_more || has_changed(t)))
         t.problem = "the file changed while it was read";
     XXH64_update(t.hash, t.body.data(), t.body.size());
     return t.problem.empty();

@@ -38,7 +38,7 @@ struct folder_walk {
     std::vector<walk_level> levels;
     const name_filter *filter = nullptr;
     bool follows_links = true; // to folders; links to files are files in any case
-    size_t keys_max = 32'768;  // kept of one directory
+    size_t keys_max = 131'072; // kept of one directory
     uint64_t empty_folders = 0;
 };
 

@@ -170,8 +170,9 @@ static constexpr command_row commands[] = {
         "  etlctl put -r ./photos photos/2026 --include '*.jpg'\n  etlctl put -r ./data b --continue --failed-to failed.txt\n"},
     {command::object_ls, "object", "ls", "list", {{"BUCKET", word_kind::object_or_bucket, true, false}},
         watching | flag_bit(flag::prefix) | flag_bit(flag::limit), "List the objects of a bucket",
-        "BUCKET/PREFIX means the same as BUCKET --prefix PREFIX.\n",
-        "  etlctl object ls transform --prefix shard --limit 10\n  etlctl ls transform -o name\n"},
+        "BUCKET/PREFIX means the same as BUCKET --prefix PREFIX: names that begin with it. BUCKET/PATTERN, in quotes, means those that "
+        "match.\n",
+        "  etlctl object ls transform --prefix shard --limit 10\n  etlctl ls transform -o name\n  etlctl ls 'shards/train-*.tar'\n"},
     {command::object_head, "object", "head", "show describe info stat", {object_word}, reading,
         "Show an object's size, checksum, version and times", "", "  etlctl object head transform/shard.in -o json\n"},
     {command::object_rm, "object", "rm", "remove delete del", {{"BUCKET/OBJECT", word_kind::object, true, true}},

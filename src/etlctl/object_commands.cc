@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "codec/url.h"
 #include "etlctl/format.h"
+#include "etlctl/glob.h"
 #include "etlctl/name.h"
 #include "etlctl/progress.h"
 #include "etlctl/transfer.h"
@@ -85,7 +86,7 @@ static constexpr column object_columns[] = {
 };
 
 failure fetch_object_page(session &s, const std::string &bucket, const std::string &prefix, const char *props, uint64_t size,
-    const object_page &previous, uint64_t timeout_ms, object_page &out_page)
+    const object_page &previous, uint64_t timeout_ms, object_page &out_page, const char *flags)
 {
     json_ptr message = json_object();
     json_add_text(message.get(), "action", "list");
@@ -96,7 +97,7 @@ failure fetch_object_page(session &s, const std::string &bucket, const std::stri
     json_add_text(value, "uuid", previous.uuid);
     json_add_text(value, "props", props);
     json_add_text(value, "continuation_token", previous.token);
-    json_add_text(value, "flags", "0");
+    json_add_text(value, "flags", flags);
     std::string body = json_print(message.get());
 
     http_request request = session_request(s, "GET", session_url(s, path_buckets) + "/" + url_encode(bucket) + "?provider=ais", timeout_ms);
@@ -132,6 +133,32 @@ static json_ptr object_item(const std::string &bucket, const cJSON *entry)
     return item;
 }
 
+// What an argument BUCKET/TEXT of ls selects: names that begin with the text or, if it is a pattern, match it.
+struct listed_names {
+    std::string text;
+    std::string prefix; // of all that may be selected
+    glob pattern;
+    bool has_pattern = false;
+};
+
+static listed_names read_listed(const std::string &text)
+{
+    listed_names out;
+    std::string ignored;
+    out.text = text;
+    out.prefix = text;
+    // What is no pattern after all, for a [ without its ], is the beginning of a name.
+    out.has_pattern = glob_is_pattern(text) && glob_parse(text, out.pattern, ignored);
+    if (out.has_pattern)
+        out.prefix = text.starts_with(out.pattern.literal) ? out.pattern.literal : out.pattern.literal.substr(0, text.find('\\'));
+    return out;
+}
+
+static bool is_selected(const listed_names &names, std::string_view name)
+{
+    return !names.has_pattern || name.starts_with(names.text) || glob_match(names.pattern, name);
+}
+
 // With -o name, print BUCKET/OBJECT, which every command accepts.
 static json_ptr object_name_item(const std::string &bucket, const cJSON *entry)
 {
@@ -148,7 +175,8 @@ exit_code command_object_ls(session &s)
         return session_fail(s, usage_failure(why));
     if (!ref.object.empty() && !s.opt.prefix.empty())
         return session_fail(s, usage_failure("the prefix is given twice: in the argument and with --prefix"));
-    std::string prefix = ref.object + s.opt.prefix;
+    listed_names names = read_listed(ref.object);
+    std::string prefix = names.prefix + s.opt.prefix;
     uint64_t left = UINT64_MAX;
     list_printer list = session_list(s, "Object", object_columns, "name");
     failure f = parse_count("--limit", s.opt.limit, left);
@@ -161,7 +189,8 @@ exit_code command_object_ls(session &s)
     object_page page;
     while (!f) {
         object_page next;
-        f = fetch_object_page(s, ref.bucket, prefix, props, std::min<uint64_t>(left, list_page_size_max), page, control_timeout_ms, next);
+        uint64_t size = names.has_pattern ? list_page_size_max : std::min<uint64_t>(left, list_page_size_max);
+        f = fetch_object_page(s, ref.bucket, prefix, props, size, page, control_timeout_ms, next);
         if (f)
             break;
         const cJSON *entry = nullptr;
@@ -169,6 +198,8 @@ exit_code command_object_ls(session &s)
         {
             if (left == 0)
                 break;
+            if (!is_selected(names, json_text(entry, "name")))
+                continue;
             list_add(list, s.format == output_format::name ? object_name_item(ref.bucket, entry) : object_item(ref.bucket, entry));
             --left;
         }
@@ -302,9 +333,10 @@ exit_code command_object_rm(session &s)
 std::vector<std::string> object_names(session &s, const std::string &bucket, const std::string &prefix)
 {
     static constexpr uint64_t shown_max = 100;
+    static const char *one_level = "2048"; // what is deeper is offered as its folder
     std::vector<std::string> out;
     object_page page;
-    failure f = fetch_object_page(s, bucket, prefix, "name", shown_max, {}, 0, page);
+    failure f = fetch_object_page(s, bucket, prefix, "name", shown_max, {}, 0, page, one_level);
     const cJSON *entry = nullptr;
     if (!f)
         cJSON_ArrayForEach(entry, page.entries) out.emplace_back(json_text(entry, "name"));

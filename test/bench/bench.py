@@ -23,6 +23,7 @@ import traceback
 
 import base
 import drive
+import folders
 import growth
 import moving
 import peers
@@ -31,7 +32,7 @@ import recovery
 import speed
 from common import BUILD, ROOT, Settings, Table
 
-ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **moving.ROWS, **base.ROWS}
+ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **moving.ROWS, **folders.ROWS, **base.ROWS}
 
 
 def cpu_model():

@@ -130,6 +130,12 @@ def case_patterns_and_filters():
         assert "no object of" in said("get", f"{bucket}/nothing*", path, code=3)
         assert "has a [ without its ]" in said("get", f"{bucket}/[x", path, code=2)
         assert "--include" in said("put", "-r", folder, bucket, "--include", "[", code=2)
+        def listed(text):
+            return [name.split("/", 1)[1] for name in etlctl("ls", f"{bucket}/{text}", "-o", "name").stdout.decode().split()]
+        assert listed("train-*.tar") == ["train-1.tar", "train-2.tar"] and listed("**/d*/*") == ["sub/deep/b"] and listed("tr") == listed("tr*")
+        assert listed("[") == []  # no pattern, but the beginning of a name
+        offered = etlctl("__complete", "get", f"{bucket}/s").stdout.decode().split() + etlctl("__complete", "rm", "-r", f"{bucket}/sub/").stdout.decode().split()
+        assert offered == [f"{bucket}/sub/", f"{bucket}/sub/deep/", f"{bucket}/sub/train-3.tar"], offered
         # An object whose own name looks like a pattern is meant itself.
         for name in ("*", "[ab]"):
             assert cluster.put(bucket, name, name.encode()).status == 200
@@ -278,10 +284,14 @@ def case_special_files():
         os.mkfifo(out + "/a")
         assert "neither a file nor a folder" in said("get", "-r", bucket, out, "--continue", code=8)
         assert stat.S_ISFIFO(os.stat(out + "/a").st_mode)
-        # One that changes or vanishes while it is read is not stored by halves; here it is one that the list names and is not there.
-        write(path + "/names", "a\ngone\n")
+        # One that changes or vanishes while it is read is not stored by halves: here one that the list names and is not there, a folder,
+        # and one that has more bytes than its size says.
+        os.symlink("/proc/version", folder + "/grows")
+        write(path + "/names", "a\ngone\nd\ngrows\n")
         text = said("put", "-r", folder, bucket + "/listed", "--names-from", path + "/names", "--continue", code=8)
-        assert "the file is no longer there" in text, text
+        assert "the file is no longer there" in text and "the file changed while it was read" in text and "it is a folder" in text, text
+        assert names(bucket, "listed/") == ["listed/a"]
+        os.remove(folder + "/grows")
         said("put", "-r", folder + "/none", bucket, code=1)
         assert "it is not a folder" in said("put", "-r", folder + "/a", bucket, code=1)
         assert "add -r" in said("put", folder, bucket, code=1)
