@@ -4,6 +4,7 @@
 // Knows    control, codec.        Known by  proxy.cc, role/proxy/buckets.cc.
 #include "aistore/cluster_config.h"
 
+#include "aistore/bucket_props.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/text.h"
@@ -100,6 +101,7 @@ json_ptr cluster_config_bucket_json(const cluster_bucket &bucket)
     json_add_text(tree.get(), "features", "0");
     json_add_text(tree.get(), "bid", text_format("%llu", static_cast<unsigned long long>(bucket.created_ns)));
     json_add_text(tree.get(), "created", text_format("%llu", static_cast<unsigned long long>(bucket.created_ns)));
+    bucket_props_show(tree.get(), bucket.props);
     return tree;
 }
 

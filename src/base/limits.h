@@ -123,6 +123,7 @@ inline constexpr size_t cluster_secret_size_max = 4'096;
 inline constexpr size_t config_file_size_max = mib;
 
 // Cluster.
+inline constexpr size_t bucket_props_size_max = 768; // those that clients have set, as JSON
 inline constexpr size_t bucket_count_max = 4'096;
 inline constexpr size_t target_count_max = 1'024;
 inline constexpr uint64_t heartbeat_interval_ms = 2'000;

@@ -21,6 +21,48 @@ static uint64_t (*wall_clock_ms)() = nullptr;
 
 static constexpr const char *level_names[] = {"error", "warn", "info", "state", "debug"};
 
+// The last lines, one behind the other; the oldest bytes are overwritten.
+static char recent[log_recent_size];
+static size_t recent_end = 0; // of all bytes that were ever kept
+
+static void keep(std::string_view line)
+{
+    for (size_t i = 0; i < line.size();) {
+        size_t at = recent_end % log_recent_size;
+        size_t count = std::min(line.size() - i, log_recent_size - at);
+        std::memcpy(recent + at, line.data() + i, count);
+        recent_end += count;
+        i += count;
+    }
+}
+
+static bool is_severe(std::string_view line, log_level least)
+{
+    for (int i = 0; i <= static_cast<int>(least); i++) {
+        if (line.find(std::string("level=") + level_names[i] + " ") != std::string_view::npos)
+            return true;
+    }
+    return false;
+}
+
+std::string log_recent(log_level least)
+{
+    std::string all;
+    size_t begin = recent_end > log_recent_size ? recent_end - log_recent_size : 0;
+    for (size_t i = begin; i < recent_end; i += log_recent_size - i % log_recent_size)
+        all.append(recent + i % log_recent_size, std::min(recent_end - i, log_recent_size - i % log_recent_size));
+    size_t at = begin > 0 ? all.find('\n') + 1 : 0; // the oldest line has lost its start
+    std::string out;
+    while (at < all.size()) {
+        size_t end = all.find('\n', at) + 1;
+        std::string_view line = std::string_view(all).substr(at, end - at);
+        if (is_severe(line.substr(0, line.find(" sub=") + 1), least))
+            out.append(line);
+        at = end;
+    }
+    return out;
+}
+
 bool log_enabled(log_level level) { return static_cast<int>(level) <= static_cast<int>(level_max); }
 void log_set_level(log_level level) { level_max = level; }
 log_level log_get_level() { return level_max; }
@@ -101,6 +143,7 @@ void log_write(log_level level, const char *subsystem, const char *format, ...)
     if (size > 0)
         used += escape_message(line + used, room - used - 1, {message, std::min(static_cast<size_t>(size), sizeof message - 1)});
     line[used++] = '\n';
+    keep({line, used});
     if (as_json) {
         std::string object = log_line_as_json({line, used - 1}) + "\n";
         ssize_t ignored = write(STDERR_FILENO, object.data(), object.size());

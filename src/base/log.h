@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace etlnode {
@@ -27,6 +28,11 @@ bool log_level_from_text(const char *text, log_level &out_level);
 void log_set_node(const char *name);
 // Source of the wall clock, in milliseconds since 1970. The simulator installs its own; null omits the ts field.
 void log_set_wall_clock(uint64_t (*wall_ms)());
+
+// The last lines of this process that are at least as severe as `least`, oldest first, each with its newline. At most log_recent_size
+// bytes are kept, whatever their level.
+inline constexpr size_t log_recent_size = 256 * 1024;
+std::string log_recent(log_level least);
 
 // Writes a line for people unchanged. With log_set_json it becomes an object like all others, with the line as its msg.
 void log_plain(log_level level, const char *subsystem, std::string_view line);

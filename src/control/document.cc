@@ -177,7 +177,8 @@ static bool bucket_parse(const cJSON *tree, cluster_bucket &out_bucket)
 {
     return json_read_text(tree, "name", bucket_name_size_max, out_bucket.name) && !out_bucket.name.empty() &&
            json_read_u64(tree, "created_ns", out_bucket.created_ns) &&
-           (json_get(tree, "created_epoch") == nullptr || json_read_u64(tree, "created_epoch", out_bucket.created_epoch));
+           (json_get(tree, "created_epoch") == nullptr || json_read_u64(tree, "created_epoch", out_bucket.created_epoch)) &&
+           (json_get(tree, "props") == nullptr || json_read_text(tree, "props", bucket_props_size_max, out_bucket.props));
 }
 
 static bool etl_parse(const cJSON *tree, cluster_etl &out_etl)
@@ -343,6 +344,8 @@ static json_ptr bucket_print(const cluster_bucket &bucket)
     json_add_u64_text(tree.get(), "created_ns", bucket.created_ns);
     if (bucket.created_epoch > 0)
         json_add_u64_text(tree.get(), "created_epoch", bucket.created_epoch);
+    if (!bucket.props.empty())
+        json_add_text(tree.get(), "props", bucket.props);
     return tree;
 }
 

@@ -35,6 +35,7 @@ struct cluster_bucket {
     std::string name;
     uint64_t created_ns = 0;
     uint64_t created_epoch = 0; // of the placement: targets of earlier epochs hold none of its objects
+    std::string props = {};     // a JSON object of the properties that a client has set; empty: none
 };
 
 // One ETL as the user defined it, and its result.

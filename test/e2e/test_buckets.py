@@ -143,6 +143,59 @@ def case_nodes_are_killed_while_it_moves():
     assert over["done"] + over["skipped"] >= 300 + len(accepted), (over, len(accepted))
 
 
+def props(bucket):
+    return json.loads(request("HEAD", cluster().url(f"/v1/buckets/{bucket}")).headers["Ais-Bucket-Props"])
+
+
+def case_properties():
+    c = cluster()
+    before = props("b")
+    assert act(c, "POST", "/v1/buckets/set", "create-bck", {"versioning": {"enabled": False}, "mirror": None}).status == 200
+    assert props("set")["versioning"]["enabled"] is False and props("set")["mirror"] == before["mirror"]
+    assert act(c, "PATCH", "/v1/buckets/set", "set-bprops", {"checksum": {"type": "md5"}, "mirror": {"copies": 2, "enabled": False}}).status == 200
+    c.proxy.kill(signal.SIGKILL)
+    c.proxy.start()
+    until(lambda: request("GET", c.url("/v1/health?readiness=true")).status == 200, "the proxy is back", 60)
+    shown = props("set")
+    assert (shown["versioning"]["enabled"], shown["checksum"]["type"], shown["mirror"]["copies"]) == (False, "md5", 2), shown
+    bmd = request("GET", c.url("/v1/daemon?what=bmd")).json["providers"]["ais"]["@#"]["set"]
+    assert bmd["checksum"]["type"] == "md5", bmd
+    job = ended(c, job_of(c, move("set", "renamed")))
+    assert job["state"] == "done" and props("renamed")["checksum"]["type"] == "md5", job
+    for value, code, text in [({"mirror": {"enabled": True}}, 501, "mirror.enabled cannot be true: there is one copy"), ({"nope": 1}, 400, "unknown property nope"),
+                              ({"ec": {"enabled": True}, "versioning": {"enabled": True}}, 501, "ec.enabled")]:
+        answer = act(c, "PATCH", "/v1/buckets/renamed", "set-bprops", value)
+        assert answer.status == code and text in answer.text, answer
+        answer = act(c, "POST", "/v1/buckets/never", "create-bck", value)
+        assert answer.status == code and text in answer.text and status("never") == 404, answer
+    assert props("renamed")["versioning"]["enabled"] is False
+    assert act(c, "PATCH", "/v1/buckets/renamed", "reset-bprops", None).status == 200
+    assert {**props("renamed"), "bid": 0, "created": 0} == {**before, "bid": 0, "created": 0}
+    assert act(c, "PATCH", "/v1/buckets/nowhere", "set-bprops", {}).status == 404
+    assert act(c, "PATCH", "/v1/buckets/b", "make-n-copies", 2).status == 501
+
+
+def case_calls_about_nodes_and_other_jobs():
+    c = cluster()
+    nodes = [*request("GET", c.url("/v1/daemon?what=smap")).json["tmap"], request("GET", c.url("/v1/daemon?what=smap")).json["proxy_si"]["daemon_id"]]
+    for node in nodes:
+        def ask(query, node=node):
+            return request("GET", c.url("/v1/reverse/daemon?what=" + query), headers={"Ais-Node-Id": node})
+        log = ask("log&severity=info")
+        assert log.status == 200 and f"node={node}" in log.text and log.headers["Content-Type"].startswith("text/plain"), log
+        assert "level=info" not in ask("log&severity=error").text
+        assert ask("log&severity=loud").status == 400 and ask("log&severity=info&all=true").status == 501
+        assert ask("disk").json == {} and ask("node_stats").json["snode"]["daemon_id"] == node
+    for path in ("/v1/sort", "/v1/download"):
+        assert request("GET", c.url(path)).json == []
+        assert request("GET", c.url(path + "?id=x&uuid=x")).status == 404
+    for method, path in (("POST", "/v1/sort"), ("DELETE", "/v1/sort/abort"), ("PUT", "/v1/cluster/set-config?mirror.enabled=true"), ("PUT", "/v1/cluster/proxy/p1")):
+        assert request(method, c.url(path), b"{}").status == 501, (method, path)
+    for act_name in ("rechunk", "index-shard", "make-n-copies"):
+        assert act(c, "POST", "/v1/buckets/b", act_name, None).status == 501
+    assert request("GET", c.url("/v1/buckets/b?namespace=%40%23ns1")).status == 501
+
+
 with Filled(2) as made:
     world["cluster"] = made
     harness.run([
@@ -150,4 +203,6 @@ with Filled(2) as made:
         ("what moves takes no writes", case_what_moves_takes_no_writes),
         ("what cannot move", case_what_cannot_move),
         ("nodes are killed while it moves", case_nodes_are_killed_while_it_moves),
+        ("properties", case_properties),
+        ("calls about nodes and other jobs", case_calls_about_nodes_and_other_jobs),
     ])

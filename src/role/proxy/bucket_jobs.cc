@@ -277,7 +277,9 @@ static error apply_job(bucket_job_request &r, cluster_document &next)
         return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
     if (makes_bucket) {
         uint64_t created_ns = document_stamp_bucket(next, r.now_ns);
-        document_put_bucket(next, {.name = r.to_bucket, .created_ns = created_ns, .created_epoch = next.placement.epoch});
+        std::string props = is_move(r.job.kind) ? document_find_bucket(next, r.job.bucket)->props : std::string();
+        document_put_bucket(
+            next, {.name = r.to_bucket, .created_ns = created_ns, .created_epoch = next.placement.epoch, .props = std::move(props)});
         document_forget_destroyed(next, proxy_held_by_all(*r.p));
         r.p->bucket_versions[r.to_bucket] = next.version + 1;
     }

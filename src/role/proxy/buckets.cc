@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "aistore/bucket_props.h"
 #include "aistore/cluster_config.h"
 #include "aistore/provider.h"
 #include "base/limits.h"
@@ -30,6 +31,9 @@ struct bucket_request : proxy_request {
     std::string bucket;
     uint64_t created_ns = 0; // of a bucket that is being created, by the clock
     std::string refusal;     // of a change
+    std::string action;      // on properties
+    json_ptr tree;           // likewise: the body
+    std::string props;       // of a bucket that is being created
 };
 
 struct bucket_names_request : proxy_request {
@@ -190,7 +194,7 @@ static error apply_create(bucket_request &r, cluster_document &next)
     if (next.buckets.size() >= bucket_count_max)
         return make_error(error_code::no_space, "the cluster has as many buckets as it may have: remove one first");
     uint64_t created_ns = document_stamp_bucket(next, r.created_ns);
-    document_put_bucket(next, {.name = r.bucket, .created_ns = created_ns, .created_epoch = next.placement.epoch});
+    document_put_bucket(next, {.name = r.bucket, .created_ns = created_ns, .created_epoch = next.placement.epoch, .props = r.props});
     document_forget_destroyed(next, proxy_held_by_all(*r.p));
     r.p->bucket_versions[r.bucket] = next.version + 1;
     return no_error;
@@ -233,10 +237,9 @@ static void on_post_body(bucket_request &r, std::string body)
         begin_job(r, action, tree.get());
         return;
     }
-    const cJSON *properties = json_get(tree.get(), "value");
-    if (properties != nullptr && !cJSON_IsNull(properties) && !(cJSON_IsObject(properties) && properties->child == nullptr)) {
-        proxy_request_fail(r, error_code::not_implemented,
-            "properties of buckets cannot be set: leave \"value\" out of the request (all buckets have the same, HEAD shows them)");
+    std::string why;
+    if (error err = bucket_props_set(json_get(tree.get(), "value"), r.props, why)) {
+        proxy_request_fail(r, err.code, why);
         return;
     }
     r.created_ns = clock_wall_ns(*r.p->e);
@@ -251,6 +254,48 @@ static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
     bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
     proxy_request_read<on_post_body>(r, json_body_size_max);
+}
+
+// --- properties
+
+static error apply_props(bucket_request &r, cluster_document &next)
+{
+    cluster_bucket *bucket = document_find_bucket(next, r.bucket);
+    if (bucket == nullptr)
+        return make_error(error_code::bucket_not_found);
+    if (r.action == "reset-bprops")
+        bucket->props.clear();
+    return bucket_props_set(json_get(r.tree.get(), "value"), bucket->props, r.refusal);
+}
+
+static void on_props_changed(bucket_request &r, error err)
+{
+    if (err.code == error_code::bucket_not_found)
+        fail_missing(r);
+    else if (err)
+        proxy_request_fail(r, err.code, r.refusal.empty() ? error_text(err) : r.refusal);
+    else
+        proxy_request_answer(r, {});
+}
+
+static void on_patch_body(bucket_request &r, std::string body)
+{
+    if (!proxy_request_read_action(r, body, r.tree, r.action))
+        return;
+    if (r.action != "set-bprops" && r.action != "reset-bprops")
+        refuse_action(r, r.action, "set-bprops");
+    else if (!fail_at_odds(r))
+        proxy_request_change<apply_props, on_props_changed>(r, true);
+}
+
+static void serve_bucket_patch(proxy &p, exchange &x, const route_match &match)
+{
+    std::string name;
+    if (!check_bucket_name(x, match, name) || !check_provider(x, name))
+        return;
+    bucket_request &r = proxy_request_make<bucket_request>(p, x);
+    r.bucket = std::move(name);
+    proxy_request_read<on_patch_body>(r, json_body_size_max);
 }
 
 // --- destroy
@@ -472,6 +517,7 @@ static constexpr route rows[] = {
     ROUTE("GET", "/v1/buckets", serve_buckets_list, "list buckets"),
     ROUTE("GET", "/v1/buckets/{bucket}", serve_bucket_objects, "list objects, one page; body: action `list`"),
     ROUTE("POST", "/v1/buckets/{bucket}", serve_bucket_post, "create a bucket; body: action `create-bck`"),
+    ROUTE("PATCH", "/v1/buckets/{bucket}", serve_bucket_patch, "properties; body: action `set-bprops` or `reset-bprops`"),
     ROUTE("DELETE", "/v1/buckets/{bucket}", serve_bucket_delete, "remove a bucket and its objects; body: action `destroy-bck`"),
     ROUTE("HEAD", "/v1/buckets/{bucket}", serve_bucket_head, "properties in `Ais-Bucket-Props`"),
     ROUTE("GET", "/v1/buckets/{bucket}/{more...}", serve_path_too_long, "400"),

@@ -6,6 +6,7 @@
 // Fails    400 without the header, 404 for an unknown node, 503 if the target cannot be heard.
 #include "base/limits.h"
 #include "base/text.h"
+#include "codec/url.h"
 #include "node/api.h"
 #include "role/proxy/request.h"
 
@@ -22,7 +23,10 @@ static void on_answers(proxy_request &r, std::vector<broadcast_answer> answers)
     }
     answer a;
     a.status = one.status;
-    a.content_type = "application/json; charset=utf-8";
+    std::string what;
+    url_query_get(exchange_head(*r.x).query, "what", what);
+    bool is_text = what == "log" && one.status == 200;
+    a.content_type = is_text ? "text/plain; charset=utf-8" : "application/json; charset=utf-8";
     a.body = one.body;
     proxy_request_answer(r, std::move(a));
 }

@@ -5,6 +5,7 @@
 #include "role/shared/daemon.h"
 
 #include "aistore/cluster_config.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "codec/url.h"
 
@@ -25,6 +26,9 @@ static json_ptr software(const node_facts &facts)
     return tree;
 }
 
+// Nothing is measured of disks alone; the key is there for clients that add them up.
+static json_ptr disks(const node_facts &) { return json_object(); }
+
 struct answer_row {
     std::string_view what;
     json_ptr (*make)(const node_facts &facts);
@@ -38,14 +42,37 @@ static constexpr answer_row answers[] = {
     {"config", config},
     {"bmd", buckets},
     {"software_version", software},
+    {"node_stats", node_status_json},
+    {"disk", disks},
 };
 
 static std::string names()
 {
-    std::string out;
+    std::string out = "log";
     for (const answer_row &row : answers)
-        out.append(out.empty() ? "" : ", ").append(row.what);
+        out.append(", ").append(row.what);
     return out;
+}
+
+// The last lines; there are no files of which `all` could be an archive.
+static void serve_log(exchange &x)
+{
+    std::string severity, all;
+    std::string_view query = exchange_head(x).query;
+    url_query_get(query, "severity", severity);
+    url_query_get(query, "all", all);
+    log_level least = severity.starts_with("err") ? log_level::error : severity.starts_with("warn") ? log_level::warn : log_level::info;
+    if (!severity.empty() && least == log_level::info && severity != "info") {
+        exchange_answer_error(x, error_code::bad_request, "severity: expected info, warning or error");
+        return;
+    }
+    if (all == "true") {
+        exchange_answer_error(x, error_code::not_implemented,
+            text_format(
+                "all=true is not implemented: a node keeps the last %zu KiB of its log; leave it out to get them", log_recent_size / 1024));
+        return;
+    }
+    exchange_answer_text(x, log_recent(least), "text/plain; charset=utf-8");
 }
 
 void daemon_serve(exchange &x, const node_facts &facts)
@@ -54,6 +81,10 @@ void daemon_serve(exchange &x, const node_facts &facts)
     url_query_get(exchange_head(x).query, "what", what);
     if (what.empty()) {
         exchange_answer_error(x, error_code::bad_request, "the query must say what: ?what=smap");
+        return;
+    }
+    if (what == "log") {
+        serve_log(x);
         return;
     }
     for (const answer_row &row : answers) {

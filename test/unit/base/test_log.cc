@@ -57,8 +57,23 @@ static void long_lines_end_with_their_line(void **)
     }
 }
 
+static void the_last_lines_are_kept(void **)
+{
+    for (size_t i = 0; i < log_recent_size / 1000; i++)
+        (void)logged((text_format("%zu ", i) + std::string(1000, 'x')).c_str());
+    LOG(info, "test", "level=error spoofed");
+    std::string all = log_recent(log_level::info);
+    test_true(all.size() <= log_recent_size && all.size() > log_recent_size - 2000);
+    test_true(all.starts_with("level=error sub=test value=\""));
+    test_true(all.ends_with("sub=test level=error spoofed\n"));
+    std::string errors = log_recent(log_level::error);
+    test_true(errors.size() < all.size() && errors.find("spoofed") == std::string::npos);
+    test_true(errors.starts_with("level=error sub=test value=\""));
+}
+
 int main()
 {
-    const CMUnitTest tests[] = {cmocka_unit_test(bytes_of_others_are_escaped), cmocka_unit_test(long_lines_end_with_their_line)};
+    const CMUnitTest tests[] = {cmocka_unit_test(bytes_of_others_are_escaped), cmocka_unit_test(long_lines_end_with_their_line),
+        cmocka_unit_test(the_last_lines_are_kept)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -116,7 +116,7 @@ static void it_describes_itself_as_aistores_nodes_do(void **state)
         {"GET /v1/daemon?what=config", nullptr, 200, R"("rebalance":{)"},
         {"GET /v1/daemon?what=bmd", nullptr, 200, R"("@#":{"b":{)"},
         {"GET /v1/daemon?what=software_version", nullptr, 200, R"("version":"unit")"},
-        {"GET /v1/daemon?what=tls_certificate", nullptr, 501, "what=tls_certificate is not implemented; there are: smap, node_status"},
+        {"GET /v1/daemon?what=tls_certificate", nullptr, 501, "what=tls_certificate is not implemented; there are: log, smap, node_status"},
     };
     role_check_cases(w, cases);
 }
