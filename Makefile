@@ -3,7 +3,7 @@
 #   make demo       the example document on this machine, from "create bucket" to "stop"
 #   make test       all tests, with sanitizers (build/test)
 #   make test-long  the long variants: 200 rounds of kill -9, 5,000 disks that lose power, and tests that LONG=1 extends (build/test)
-#   make test-clients  third-party clients from PyPI: AIStore's own SDK (build/test)
+#   make test-clients  third-party clients from PyPI: AIStore's own SDK, today's and an old one, and webdataset (build/test)
 #   make test-kubernetes  on a real Kubernetes: the cluster of KUBECONFIG, or a local one that it starts (build/release)
 #   make sim        the simulator: seeds 1 to 1,000, or SEED=n with its trace (build/test)
 #   make fuzz       all fuzz targets, or TARGET=name, for T seconds each (T=60; build/fuzz)
@@ -56,15 +56,25 @@ test-long:
 	@ROUNDS=5000 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 30 contract/index_power store/store_crash
 	@LONG=1 ROUNDS=200 meson test -C $(TESTED) --no-rebuild --print-errorlogs --timeout-multiplier 12 --suite e2e
 
-# The version is fixed, so that the test does not change by itself. A new version gets a new environment.
+# The versions are fixed, so that the tests do not change by themselves: the newest SDK, the one of two years before, and webdataset. A new
+# version gets a new environment.
 SDK = aistore==2.0.0
+OLD_SDK = aistore==1.9.2
+WEBDATASET = webdataset==1.0.2
 test-clients:
 	@sh src/demo/packages.sh clients
 	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
 	@ninja -C $(TESTED) --quiet $(PROGRAMS)
-	@test -x "build/clients/$(SDK)/bin/python" || { rm -rf "build/clients/$(SDK)" && /usr/bin/python3 -m venv "build/clients/$(SDK)" && \
-		"build/clients/$(SDK)/bin/pip" install --quiet --disable-pip-version-check "$(SDK)"; } || { rm -rf "build/clients/$(SDK)"; exit 1; }
-	@ETLNODE_BUILD=$(CURDIR)/$(TESTED) "build/clients/$(SDK)/bin/python" test/clients/test_sdk.py
+	@for package in $(SDK) $(OLD_SDK) $(WEBDATASET); do \
+		home="build/clients/$$package"; with=""; test "$$package" != $(WEBDATASET) || with=$(SDK); \
+		test -x "$$home/bin/python" || { rm -rf "$$home" && /usr/bin/python3 -m venv "$$home" && \
+			"$$home/bin/pip" install --quiet --disable-pip-version-check "$$package" $$with; } || { rm -rf "$$home"; exit 1; }; done
+	@export ETLNODE_BUILD=$(CURDIR)/$(TESTED) UPDATE=$(UPDATE); \
+		"build/clients/$(SDK)/bin/python" test/clients/test_sdk.py && \
+		"build/clients/$(SDK)/bin/python" test/clients/test_day.py && \
+		"build/clients/$(OLD_SDK)/bin/python" test/clients/test_day.py && \
+		"build/clients/$(WEBDATASET)/bin/python" test/clients/test_webdataset.py
+	@test -z "$(UPDATE)" || python3 test/clients/verdicts.py > docs/CLIENTS.md
 
 test-kubernetes:
 	@sh src/demo/packages.sh test

@@ -4,6 +4,7 @@
 import concurrent.futures
 import filecmp
 import glob
+import json
 import os
 import re
 import shutil
@@ -141,6 +142,13 @@ def check_generated_pages():
                 kept = os.path.join(ROOT, "docs", relative)
                 if not os.path.exists(kept) or not filecmp.cmp(fresh, kept, shallow=False):
                     yield f"docs/{relative} is stale: run make docs"
+    fresh = subprocess.run([sys.executable, "test/clients/verdicts.py"], cwd=ROOT, check=True, timeout=60, capture_output=True, text=True).stdout
+    if fresh != read("docs/CLIENTS.md"):
+        yield "docs/CLIENTS.md is stale: python3 test/clients/verdicts.py > docs/CLIENTS.md"
+    played = re.findall(r'^ +\("([^"]+)", "([^"]+)", \w+\),$', read("test/clients/test_day.py") + read("test/clients/test_webdataset.py"), flags=re.M)
+    known = [(section, feature) for section, features in json.loads(read("test/clients/verdicts.json")).items() for feature in features]
+    for row in set(played) ^ set(known):
+        yield f"test/clients/verdicts.json and the suites differ in {row}: make test-clients UPDATE=1"
 
 
 def check_failpoints():
