@@ -54,6 +54,7 @@ struct cluster_job {
     std::string bucket; // empty: all
     std::string prefix;
     std::string options = "{}"; // a JSON object that the kind understands
+    std::string names;          // the key of a long list of names, which the proxy keeps; empty: there is none
     std::string creator;        // the address that asked for it
     uint64_t created_ns = 0;
     bool is_cancelled = false; // it is to end

@@ -73,9 +73,11 @@ static bool job_parse(const cJSON *tree, cluster_job &out_job)
            json_read_text(tree, "bucket", bucket_name_size_max, out_job.bucket) &&
            json_read_text(tree, "prefix", object_name_size_max, out_job.prefix) &&
            json_read_text(tree, "options", job_options_size_max, out_job.options) && !json_parse(out_job.options, options, where) &&
-           cJSON_IsObject(options.get()) && json_read_text(tree, "creator", creator_size_max, out_job.creator) &&
-           json_read_u64(tree, "created_ns", out_job.created_ns) && json_read_bool(tree, "cancelled", out_job.is_cancelled) &&
-           result_parse(tree, out_job);
+           cJSON_IsObject(options.get()) &&
+           (json_get(tree, "names") == nullptr ||
+               (json_read_text(tree, "names", job_id_size_max, out_job.names) && id_is_good(out_job.names))) &&
+           json_read_text(tree, "creator", creator_size_max, out_job.creator) && json_read_u64(tree, "created_ns", out_job.created_ns) &&
+           json_read_bool(tree, "cancelled", out_job.is_cancelled) && result_parse(tree, out_job);
 }
 
 bool document_jobs_parse(const cJSON *tree, cluster_document &out_document)
@@ -104,6 +106,8 @@ static json_ptr job_print(const cluster_job &job)
     json_add_text(tree.get(), "bucket", job.bucket);
     json_add_text(tree.get(), "prefix", job.prefix);
     json_add_text(tree.get(), "options", job.options);
+    if (!job.names.empty())
+        json_add_text(tree.get(), "names", job.names);
     json_add_text(tree.get(), "creator", job.creator);
     json_add_u64_text(tree.get(), "created_ns", job.created_ns);
     json_add_bool(tree.get(), "cancelled", job.is_cancelled);

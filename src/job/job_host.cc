@@ -26,6 +26,7 @@ struct host_job {
     std::vector<ledger_ahead> ahead; // of one that was interrupted
     std::unique_ptr<job> machine;    // null: it does not run
     bool is_wanted = false;          // the document lists it
+    std::string waiting;             // why it does not begin
 };
 
 struct job_host {
@@ -126,20 +127,37 @@ static void on_news(void *arg, job &j)
     tell_if_none(host);
 }
 
-static void fail_unknown(host_job &known, const job_order &order)
+static void fail_at_once(host_job &known, const job_order &order, std::string why)
 {
     known.row.id = order.id;
     known.row.kind = order.kind;
     known.row.state = job_failed;
-    known.row.error = "this target knows no job of kind " + order.kind;
+    known.row.error = std::move(why);
     known.row.ended_ns = 1;
+}
+
+static void wait_for_names(host_job &known, const job_order &order)
+{
+    if (known.row.id.empty())
+        known.row = {.id = order.id, .kind = order.kind, .state = job_running};
+    known.waiting = "its list of names is on its way from the proxy";
+}
+
+// The options as the kind reads them.
+static std::string with_names(const job_order &order)
+{
+    static constexpr std::string_view empty = "\"objnames\":[]";
+    size_t at = order.names.empty() ? std::string::npos : order.options.find(empty);
+    if (at == std::string::npos)
+        return order.options;
+    return order.options.substr(0, at + empty.size() - 2) + order.names + order.options.substr(at + empty.size());
 }
 
 static void begin(job_host &host, host_job &known, const job_order &order)
 {
     const job_kind *kind = job_kind_find(order.kind);
     if (kind == nullptr) {
-        fail_unknown(known, order);
+        fail_at_once(known, order, "this target knows no job of kind " + order.kind);
         return;
     }
     LOG(info, "job", "job=%s kind=%s done=%llu msg=\"%s\"", text_escape(order.id).c_str(), kind->name,
@@ -150,6 +168,9 @@ static void begin(job_host &host, host_job &known, const job_order &order)
     j.tools = host.options.tools;
     j.kind = kind;
     j.order = order;
+    j.order.names.clear();
+    j.order.options = with_names(order);
+    known.waiting.clear();
     j.on_news = on_news;
     j.arg = &host;
     if (known.row.pass > 0)
@@ -157,6 +178,8 @@ static void begin(job_host &host, host_job &known, const job_order &order)
     std::vector<ledger_ahead> ahead = std::move(known.ahead);
     known.ahead.clear();
     job_begin(j, ahead);
+    if (known.machine != nullptr)
+        known.machine->order.options = order.options; // the kind has taken what it needs
 }
 
 // --- reconciling
@@ -190,7 +213,12 @@ static void follow(job_host &host, const job_order &order)
             known.row = {.id = order.id, .kind = order.kind, .state = job_running};
         return;
     }
-    if (known.row.ended_ns == 0 && known.machine == nullptr && !order.is_over)
+    bool begins = known.row.ended_ns == 0 && known.machine == nullptr && !order.is_over;
+    if (begins && order.is_waiting)
+        wait_for_names(known, order);
+    else if (begins && !order.failure.empty())
+        fail_at_once(known, order, order.failure);
+    else if (begins)
         begin(host, known, order);
     auto again = host.jobs.find(order.id); // the job may have ended at once
     if (order.is_cancelled && again != host.jobs.end() && again->second.machine != nullptr)
@@ -222,7 +250,7 @@ std::vector<job_report> job_host_reports(const job_host &host)
         if (!known.is_wanted)
             continue;
         const job *j = known.machine.get();
-        reports.push_back({j != nullptr ? j->row : known.row, j != nullptr ? j->waiting : std::string()});
+        reports.push_back({j != nullptr ? j->row : known.row, j != nullptr ? j->waiting : known.waiting});
         if (j == nullptr)
             continue;
         ledger_job &row = reports.back().row; // what has ended since the last change of the ledger counts, too
@@ -236,6 +264,12 @@ std::vector<job_report> job_host_reports(const job_host &host)
         }
     }
     return reports;
+}
+
+bool job_host_waits_for(const job_host &host, const std::string &id)
+{
+    auto found = host.jobs.find(id);
+    return !host.is_loaded || found == host.jobs.end() || (found->second.machine == nullptr && found->second.row.ended_ns == 0);
 }
 
 bool job_host_is_loaded(const job_host &host) { return host.is_loaded; }

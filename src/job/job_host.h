@@ -37,6 +37,8 @@ std::vector<job_report> job_host_reports(const job_host &host);
 const ledger_job *job_host_find_row(const job_host &host, const std::string &id);
 // For an external job: what its target has stored of it.
 void job_host_put_row(job_host &host, const ledger_job &row);
+// Whether the job may still begin here, so that it needs its names.
+bool job_host_waits_for(const job_host &host, const std::string &id);
 // The ledger has been read.
 bool job_host_is_loaded(const job_host &host);
 // Running jobs pause; the next start resumes them. on_none follows, later, if anything was in progress.

@@ -62,6 +62,9 @@ struct job_order {
     std::string bucket = {}; // empty: all
     std::string prefix = {};
     std::string options = {}; // a JSON object
+    std::string names = {};   // a JSON array, which takes the place of an empty "objnames" in `options`; empty: there is none
+    std::string failure = {}; // why the names cannot be had: it fails here
+    bool is_waiting = false;  // for its names
     bool is_cancelled = false;
     bool is_over = false;     // on all targets: nothing begins any more
     bool is_external = false; // the target does it outside this frame, and keeps its row in the ledger

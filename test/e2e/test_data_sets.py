@@ -109,7 +109,8 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b" + to("d"), "copy-bck", {"synchronize": True}, 501, "synchronize"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}}, 400, "which objects"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "template": "a{1..x}"}, 400, "is not a range"),
-            ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": ["n" * 100] * 400}, 413, "too long"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "n" * 40000}, 413, "without its list of names"),
+            ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": ["n" * 1000] * 17000}, 413, "too large"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": []}, 400, "the list is empty"),
         ]
         for path, action, value, status, text in rows:
@@ -120,6 +121,28 @@ def case_what_cannot_be_asked():
         assert request("HEAD", cluster.url("/v1/buckets/d")).status == 404  # nothing was made on the way
         assert readable(cluster) == NAMES
         cluster.stop_etl(etl)
+
+
+def case_a_hundred_thousand_names():
+    """They do not fit into the document that every heartbeat compares. Nodes are killed before the job is over."""
+    with Filled(2) as cluster:
+        for i in range(100):
+            assert cluster.put("b", f"many/{i:05}", b"%d" % i).status == 200
+        value = {"objnames": NAMES + [f"many/{i:05}" for i in range(100_000)], "tobck": {"name": "d"}, "num-workers": 1}
+        job = job_of(cluster, act(cluster, "POST", "/v1/buckets/b", "copy-listrange", value))
+        for node in (cluster.targets[0], cluster.proxy):
+            node.kill(signal.SIGKILL)
+            node.start()
+        until(lambda: request("GET", cluster.url("/v1/health?readiness=true")).status == 200, "the cluster is back", 60)
+        over = ended(cluster, job)
+        assert over["state"] == "done" and counts(over) == (124, 0, 0) and over["options"]["objnames_count"] == 100_024, over
+        assert len(listed(cluster, "d")[1]) == 124
+        for _ in range(3):  # places of lists are used again
+            del value["tobck"]
+            job = ended(cluster, job_of(cluster, act(cluster, "DELETE", "/v1/buckets/d", "delete-listrange", value)))
+            assert job["state"] == "done", job
+            value["tobck"] = {}
+        assert listed(cluster, "d")[1] == [] and len(listed(cluster, "b")[1]) == 124
 
 
 def kill_in_the_middle(which):
@@ -185,6 +208,7 @@ harness.run([
     ("copies", case_copies),
     ("transforms", case_transforms),
     ("lists and templates", case_lists_and_templates),
+    ("a hundred thousand names", case_a_hundred_thousand_names),
     ("what cannot be asked", case_what_cannot_be_asked),
     ("a target is killed in the middle", kill_in_the_middle("target")),
     ("the proxy is killed in the middle", kill_in_the_middle("proxy")),

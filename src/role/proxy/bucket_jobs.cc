@@ -20,6 +20,7 @@
 #include "job/kinds/kinds.h"
 #include "job/selection.h"
 #include "port/clock.h"
+#include "role/proxy/job_names.h"
 #include "role/proxy/jobs.h"
 #include "role/shared/hints.h"
 #include "store/object_name.h"
@@ -32,6 +33,7 @@ struct bucket_job_request : proxy_request {
     bool is_dry = false;   // the destination is not made
     std::string etl;       // its id
     std::string refusal;   // of the change of the document
+    std::string names;     // a list that is too long for the document
     uint64_t now_ns = 0;
 };
 
@@ -205,6 +207,19 @@ static bool refuse_unknown_ways(bucket_job_request &r, const cJSON *value)
     return false;
 }
 
+// In the document an empty list stands for it, with which a job handles nothing.
+static void set_names_apart(bucket_job_request &r, cJSON *options)
+{
+    cJSON *names = cJSON_DetachItemFromObject(options, "objnames");
+    if (names == nullptr)
+        return;
+    json_add_array(options, "objnames");
+    json_add_u64(options, "objnames_count", static_cast<uint64_t>(cJSON_GetArraySize(names)));
+    r.names = json_print(names);
+    cJSON_Delete(names);
+    r.job.options = json_print(options);
+}
+
 static bool read_job(bucket_job_request &r, const cJSON *value)
 {
     if (std::string wrong = json_fields_misfit(value, "value", value_fields); !wrong.empty()) {
@@ -227,19 +242,20 @@ static bool read_job(bucket_job_request &r, const cJSON *value)
     if (is_transform(r.job.kind) && !admit_etl(r, etl))
         return false;
     r.job.options = json_print(make_options(r, value).get());
-    if (r.job.options.size() > job_options_size_max) {
-        fail(r, error_code::body_too_large,
-            text_format(
-                "the list of names is too long: with the other options it may have %zu bytes. Use a template or a prefix, or several jobs",
-                job_options_size_max));
-        return false;
-    }
     json_ptr options;
     std::string where;
     std::string wrong = json_parse(r.job.options, options, where) ? where : job_kind_find(r.job.kind)->check_options(options.get());
-    if (!wrong.empty())
+    if (!wrong.empty()) {
         fail(r, error_code::bad_request, "value." + wrong);
-    return wrong.empty();
+        return false;
+    }
+    if (r.job.options.size() > job_options_size_max)
+        set_names_apart(r, options.get());
+    if (r.job.options.size() <= job_options_size_max)
+        return true;
+    fail(r, error_code::body_too_large,
+        text_format("the options of a job, without its list of names, may have %zu bytes", job_options_size_max));
+    return false;
 }
 
 // --- its start
@@ -288,10 +304,26 @@ static error apply_job(bucket_job_request &r, cluster_document &next)
 
 static void on_stored(bucket_job_request &r, error err)
 {
+    if (!r.job.names.empty())
+        proxy_names_kept(*r.p, r.job.names, !err);
     if (r.refusal.empty())
         proxy_job_answer_start(r, r.job, err);
     else
         fail(r, err.code, r.refusal);
+}
+
+static void on_names_kept(void *arg, error err, const std::string &key)
+{
+    bucket_job_request &r = *static_cast<bucket_job_request *>(arg);
+    if (err) {
+        fail(r, err.code,
+            err.code == error_code::conflict
+                ? std::string("as many jobs with long lists of names run as may run; wait for one or cancel one")
+                : std::string("the list of names could not be stored: ") + error_text(err));
+        return;
+    }
+    r.job.names = key;
+    proxy_request_change<apply_job, on_stored>(r, true);
 }
 
 void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::string_view action, const cJSON *value)
@@ -310,8 +342,12 @@ void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::stri
         proxy_request_fail(r, error_code::unavailable, "the cluster has no targets");
         return;
     }
-    if (read_job(r, value))
+    if (!read_job(r, value))
+        return;
+    if (r.names.empty())
         proxy_request_change<apply_job, on_stored>(r, true);
+    else
+        proxy_names_keep(p, std::move(r.names), on_names_kept, static_cast<bucket_job_request *>(&r));
 }
 
 } // namespace etlnode

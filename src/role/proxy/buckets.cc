@@ -253,7 +253,7 @@ static void serve_bucket_post(proxy &p, exchange &x, const route_match &match)
         return;
     bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
-    proxy_request_read<on_post_body>(r, json_body_size_max);
+    proxy_request_read<on_post_body>(r, job_names_size_max);
 }
 
 // --- properties
@@ -370,7 +370,7 @@ static void serve_bucket_delete(proxy &p, exchange &x, const route_match &match)
         return;
     bucket_request &r = proxy_request_make<bucket_request>(p, x);
     r.bucket = std::move(name);
-    proxy_request_read<on_delete_body>(r, json_body_size_max);
+    proxy_request_read<on_delete_body>(r, job_names_size_max);
 }
 
 // --- head

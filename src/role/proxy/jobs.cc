@@ -18,6 +18,7 @@
 #include "control/bucket_moves.h"
 #include "job/job_machine.h"
 #include "port/clock.h"
+#include "role/proxy/job_names.h"
 
 namespace etlnode {
 
@@ -101,7 +102,7 @@ static void shed_list(cluster_job &job)
     job.options = json_print(options.get());
 }
 
-static void end_job(cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
+static void end_job(proxy &p, cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
 {
     job.ended_ns = std::max<uint64_t>(now_ns, 1);
     job.state = sum.state;
@@ -111,6 +112,9 @@ static void end_job(cluster_job &job, const proxy_job_sum &sum, uint64_t now_ns)
     job.bytes = sum.bytes;
     job.error = sum.error;
     shed_list(job);
+    if (!job.names.empty())
+        p.names.over.push_back(std::move(job.names));
+    job.names.clear();
     LOG(info, "job", "job=%s kind=%s state=%s done=%llu skipped=%llu failed=%llu msg=\"the job is over on all targets\"", job.id.c_str(),
         text_escape(job.kind).c_str(), job.state.c_str(), static_cast<unsigned long long>(job.done),
         static_cast<unsigned long long>(job.skipped), static_cast<unsigned long long>(job.failed));
@@ -159,7 +163,7 @@ void proxy_job_leave_damaged(proxy &p, cluster_document &next, const std::string
 
 void proxy_jobs_follow_placement(void *arg, cluster_document &next)
 {
-    const proxy &p = *static_cast<const proxy *>(arg);
+    proxy &p = *static_cast<proxy *>(arg);
     uint64_t now_ns = clock_wall_ns(*p.e);
     bool is_moving = placement_is_moving(next.placement);
     std::string id = rebalance_job_id(next.placement.epoch);
@@ -170,7 +174,7 @@ void proxy_jobs_follow_placement(void *arg, cluster_document &next)
         proxy_job_sum sum = proxy_job_sum_up(p, job);
         sum.state = is_moving ? job_cancelled : job_done;
         sum.error = is_moving ? id + " goes on with it: the placement has changed again" : std::string();
-        end_job(job, sum, now_ns);
+        end_job(p, job, sum, now_ns);
         options = leaving_options(leaving_of(next, job));
     }
     if (!is_moving || document_find_job(next, id) != nullptr)
@@ -213,13 +217,14 @@ static error apply_ended(void *arg, cluster_document &next)
 {
     proxy &p = *static_cast<proxy *>(arg);
     uint64_t now_ns = clock_wall_ns(*p.e);
+    p.names.over.clear();
     bool is_changed = document_prune_jobs(next, now_ns);
     for (cluster_job &job : next.jobs) {
         proxy_job_sum sum = job.ended_ns == 0 ? proxy_job_sum_up(p, job) : proxy_job_sum{};
         if (!sum.is_over)
             continue;
         is_changed = true;
-        end_job(job, sum, now_ns);
+        end_job(p, job, sum, now_ns);
         if (job.kind == bucket_move_kind)
             finish_move(p, next, job);
     }
@@ -230,6 +235,12 @@ static void on_ended(void *arg, error err)
 {
     proxy &p = *static_cast<proxy *>(arg);
     p.is_settling_jobs = false;
+    std::vector<std::string> over = std::move(p.names.over);
+    p.names.over.clear();
+    for (const std::string &key : over) {
+        if (!err)
+            proxy_names_drop(p, key);
+    }
     if (!err)
         proxy_jobs_settle(p); // others may have ended meanwhile
 }

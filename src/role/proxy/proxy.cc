@@ -184,7 +184,7 @@ static void finish(void *) {}
 static bool is_storing(const void *arg)
 {
     const proxy &p = *static_cast<const proxy *>(arg);
-    return has_work(p) || p.is_loading || p.last_counts.is_busy || !document_queue_is_idle(p.documents);
+    return has_work(p) || p.is_loading || p.last_counts.is_busy || p.names.calls > 0 || !document_queue_is_idle(p.documents);
 }
 
 static bool is_idle(const void *arg) { return !is_storing(arg); }

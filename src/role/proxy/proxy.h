@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -112,6 +113,13 @@ struct proxy_last_counts {
     timer *due = nullptr;
 };
 
+// job_names.cc: long lists of names.
+struct proxy_names {
+    size_t calls = 0;              // of the store, in progress
+    std::set<size_t> taken;        // places of lists whose job is not in the document yet
+    std::vector<std::string> over; // keys of jobs that the change of the document in progress ends
+};
+
 // placement.cc: what is due by itself.
 struct proxy_moves {
     timer *due = nullptr;
@@ -166,6 +174,7 @@ struct proxy {
     std::map<std::string, rollout_start *> starts;   // by ETL id
     proxy_request *requests = nullptr;               // list
     proxy_counts counts;
+    proxy_names names;
     bool is_settling_jobs = false; // a change that ends jobs is in progress
     lifecycle life;
     uint64_t started_ms = 0;

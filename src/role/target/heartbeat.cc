@@ -17,6 +17,7 @@
 #include "control/placement.h"
 #include "node/api.h"
 #include "port/index.h"
+#include "role/target/job_names.h"
 #include "role/target/target.h"
 
 namespace etlnode {
@@ -68,6 +69,7 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
     t.lease_ms = t.registration_sent_ms + target_lease_ms;
     note_accepted(t);
     member_answered(m, member_answer::accepted, {});
+    target_ask_for_names(t);
     if (status == 200)
         target_wait_stored(t, on_taken, &t);
 }

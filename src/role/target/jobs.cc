@@ -6,6 +6,7 @@
 // Normal   the document says which jobs there are; the heartbeat says how far those are that are not over in the document.
 // Limits   job_failures_page_max.
 #include "role/target/copies.h"
+#include "role/target/job_names.h"
 #include "role/target/rebalance.h"
 
 #include <algorithm>
@@ -77,7 +78,7 @@ void target_sync_jobs(target &t)
     if (t.jobs == nullptr || lifecycle_is_draining(t.life))
         return;
     std::vector<job_order> orders;
-    for (const cluster_job &job : t.document.jobs)
+    for (const cluster_job &job : t.document.jobs) {
         orders.push_back({.id = job.id,
             .kind = job.kind,
             .bucket = job.bucket,
@@ -86,6 +87,8 @@ void target_sync_jobs(target &t)
             .is_cancelled = job.is_cancelled,
             .is_over = job.ended_ns != 0,
             .is_external = job.kind == rebalance_kind});
+        target_fill_order(t, job, orders.back());
+    }
     job_host_sync(*t.jobs, std::move(orders));
     target_rebalance_look(t); // it may have been paused, or may go on
 }

@@ -83,6 +83,13 @@ struct target_placement {
     std::vector<target_adoption_waiter> waiters;
 };
 
+// job_names.cc: the long list of names of one job that has not begun here.
+struct target_names {
+    std::string text; // empty: it has not come
+    std::string failure;
+    bool is_asked = false;
+};
+
 struct target {
     env *e = nullptr;
     node_options options;
@@ -111,6 +118,7 @@ struct target {
 
     // document.cc
     std::vector<bucket_move> bucket_moves; // of the document
+    std::map<std::string, target_names> job_names;
     std::vector<target_waiter> waiters;
     document_identity stored; // the document in the data directory
     bool storing = false;
