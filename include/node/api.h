@@ -32,6 +32,7 @@ inline constexpr std::string_view path_node_origin = "/v1/node/origin";     // t
 inline constexpr std::string_view path_node_bucket = "/v1/node/bucket"; // target: DELETE /<bucket>: drop its objects; GET /<bucket>: a page
 inline constexpr std::string_view path_node_move = "/v1/node/move";     // target: PUT: objects from a former owner
 inline constexpr std::string_view path_node_move_end = "/v1/node/move-end"; // target: POST: a former owner has given all
+inline constexpr std::string_view path_node_presence = "/v1/node/presence"; // target: GET /<bucket>?object=&created=: whether it is there
 inline constexpr std::string_view path_node_names = "/v1/node/names";       // proxy: GET /<key>: a long list of names that a job was given
 inline constexpr std::string_view path_node_usage = "/v1/node/usage";       // target: GET: what its objects amount to
 

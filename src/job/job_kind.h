@@ -36,6 +36,17 @@ struct job_copy {
     void (*on_done)(job_item &item, error err, const std::string &text, job_outcome outcome, uint64_t bytes) = nullptr;
 };
 
+// An object that a job made, and that is to go if what it was made from is gone.
+struct job_follow {
+    std::string bucket, name;           // of the object
+    uint64_t version = 0;               // as planned: a later one stays
+    std::string from_bucket, from_name; // of the source
+    bool is_dry = false;                // it stays nevertheless
+    job_item *item = nullptr;
+    // Once, later. done: it is gone; skipped: its source is there, or it was changed meanwhile.
+    void (*on_done)(job_item &item, error err, const std::string &text, job_outcome outcome) = nullptr;
+};
+
 // What the target lends to its jobs.
 struct job_tools {
     env *e = nullptr;
@@ -47,6 +58,7 @@ struct job_tools {
     // Begins a copy, and returns what `stop_copy` takes until on_done.
     void *(*begin_copy)(void *arg, job_copy copy) = nullptr;
     void (*stop_copy)(void *copy) = nullptr;
+    void (*follow)(void *arg, job_follow wanted) = nullptr;
     // Deletes an object as a client does. on_done is called once, later.
     void (*remove)(void *arg, const std::string &bucket, const std::string &name, job_item &item,
         void (*on_done)(job_item &item, error err, const std::string &text)) = nullptr;
@@ -90,7 +102,7 @@ struct job_kind {
     void (*open)(job &j, const cJSON *options);
     void (*close)(job &j);
     // Whether the job handles the object at all; null: all that the plan finds.
-    bool (*selects)(const job &j, const std::string &name);
+    bool (*selects)(const job &j, const index_row &row);
     // Begins an item. It ends later, never inside this call, by one of the three functions below.
     void (*begin)(job_item &item);
     // The item shall end soon: by job_item_stopped if it has no outcome yet.

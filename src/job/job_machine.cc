@@ -41,7 +41,7 @@ static void on_timer(void *arg) { take(*static_cast<job *>(arg), E::deadline); }
 static void plan_rows(job &j, std::vector<index_row> &rows)
 {
     for (index_row &row : rows) {
-        if (j.kind->selects != nullptr && !j.kind->selects(j, row.name))
+        if (j.kind->selects != nullptr && !j.kind->selects(j, row))
             continue;
         bool is_noted = j.noted.erase({row.bucket, row.name}) > 0;
         window_add(j.window, std::move(row), is_noted);
@@ -109,7 +109,7 @@ static void ask_page(job &j)
     if (!plan_find_bucket(j.plan, j.tools.next_bucket, j.tools.arg))
         return;
     j.paging = true;
-    store_page(*j.tools.objects, j.plan.bucket, j.plan.prefix, j.plan.after, job_page_count, on_page, &j);
+    store_page(*j.tools.objects, j.plan.bucket, plan_prefix(j.plan), j.plan.after, job_page_count, on_page, &j);
 }
 
 static void begin_items(job &j)
@@ -147,6 +147,7 @@ static void begin_pass(job &j)
     j.change = {};
     j.change.begins_pass = true;
     plan_begin(j.plan, j.order.bucket, j.order.prefix, {}, {});
+    j.plan.also_bucket = j.also_bucket;
 }
 
 // --- actions
@@ -346,6 +347,7 @@ void job_begin(job &j, const std::vector<ledger_ahead> &ahead)
     }
     if (j.kind->open != nullptr)
         j.kind->open(j, options.get());
+    j.plan.also_bucket = j.also_bucket;
     j.items_now = job_items_at_first;
     take(j, E::begin);
 }

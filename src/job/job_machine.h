@@ -45,8 +45,9 @@ struct job {
     std::set<std::pair<std::string, std::string>> noted; // ahead of the cursor when the job was resumed, and not planned again yet
     std::vector<std::unique_ptr<job_item>> items;        // in flight
     void *state_of_kind = nullptr;
-    size_t items_max = 0; // in flight; 0: the kind's
-    size_t items_now = 0; // it begins with few and takes one more with each that ends: what they go to may have just begun, too
+    size_t items_max = 0;    // in flight; 0: the kind's
+    std::string also_bucket; // set by the kind: objects of this one are handled, too
+    size_t items_now = 0;    // it begins with few and takes one more with each that ends: what they go to may have just begun, too
 
     bool paging = false;
     bool saving = false;

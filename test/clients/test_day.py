@@ -248,7 +248,8 @@ def append():
 
 def multipart():
     upload = day().object("o/parts").multipart_upload().create()
-    upload.add_part(2, b"world").add_part(1, b"hello ")
+    upload.add_part(2).put_content(b"world")
+    upload.add_part(1).put_content(b"hello ")
     upload.complete()
     expect(get(day(), "o/parts"), b"hello world")
 

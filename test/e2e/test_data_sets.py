@@ -50,6 +50,29 @@ def case_copies():
         assert counts(dry) == (24, 0, 0) and request("HEAD", cluster.url("/v1/buckets/nowhere")).status == 404
 
 
+def case_synchronized_copies():
+    """What is gone at the source goes at the destination, if a job made it from there; what clients stored stays."""
+    with Filled(2) as cluster:
+        def copy(bucket="b", **value):
+            job = ended(cluster, job_of(cluster, act(cluster, "POST", f"/v1/buckets/{bucket}" + to("a"), "copy-bck", value)))
+            assert job["state"] == "done", job
+            return counts(job)
+        assert copy(prepend="x/", synchronize=True) == (24, 0, 0)
+        cluster.bucket("c")
+        assert cluster.put("c", "other", b"of another source").status == 200 and copy("c") == (1, 0, 0)
+        assert cluster.put("a", "x/own", b"a client's").status == 200 and cluster.put("a", "x/o2", b"a client's").status == 200
+        for name in ("o1", "o2", "o10", "o11"):
+            assert request("DELETE", cluster.url(f"/v1/objects/b/{name}")).status == 200
+        assert copy(prepend="x/")[0] == 0 and len(listed(cluster, "a")[1]) == 26  # without the option everything stays
+        assert copy(prepend="x/", synchronize=True, dry_run=True)[0] >= 3 and len(listed(cluster, "a")[1]) == 26
+        assert copy(prepend="x/", synchronize=True, prefix="o10")[0] == 1  # the others are not of this job
+        assert "x/o10" not in listed(cluster, "a")[1] and "x/o11" in listed(cluster, "a")[1]
+        done, skipped, failed = copy(prepend="x/", synchronize=True)
+        assert (done, failed) == (2, 0), (done, skipped, failed)
+        wanted = sorted(["x/" + name for name in NAMES if name not in ("o1", "o10", "o11")] + ["x/own", "other"])
+        assert listed(cluster, "a")[1] == wanted and cluster.get("a", "x/o2").body == b"a client's"
+
+
 def case_transforms():
     with Filled(2) as cluster:
         etl = start_upper(cluster)
@@ -106,7 +129,6 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 501, "pipeline"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"ext": {"jpg": 5}}, 400, "value.ext"),
-            ("/v1/buckets/b" + to("d"), "copy-bck", {"synchronize": True}, 501, "synchronize"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}}, 400, "which objects"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "template": "a{1..x}"}, 400, "is not a range"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "n" * 40000}, 413, "without its list of names"),
@@ -206,6 +228,7 @@ def case_with_etlctl():
 
 harness.run([
     ("copies", case_copies),
+    ("synchronized copies", case_synchronized_copies),
     ("transforms", case_transforms),
     ("lists and templates", case_lists_and_templates),
     ("a hundred thousand names", case_a_hundred_thousand_names),

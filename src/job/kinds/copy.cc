@@ -3,6 +3,7 @@
 //
 // Knows    selection; the target's copies by job_tools.            Known by  kinds.cc.
 // Normal   kept: done. The destination was made from this very object in this very way: skipped, or done if this job made it.
+// With     "synchronize", also what this or another job made from a source that is gone is handled: it is deleted.
 // Fails    an item whose source is gone since the plan is skipped; an ETL or a target that is not there now is waited for.
 // Limits   copy_items_max, transform_items_max.
 //
@@ -11,8 +12,10 @@
 #include "base/text.h"
 #include "codec/json_fields.h"
 #include "job/job_machine.h"
+#include "job/job_origin.h"
 #include "job/kinds/kinds.h"
 #include "job/selection.h"
+#include "store/object_extras.h"
 
 namespace etlnode {
 
@@ -24,7 +27,7 @@ struct copy_job {
     job_selection selection;
     std::string to_bucket, etl, etl_args, prepend;
     std::vector<extension_change> extensions;
-    bool is_dry = false, is_forced = false;
+    bool is_dry = false, is_forced = false, follows = false;
 };
 
 static constexpr json_field fields[] = {
@@ -37,6 +40,7 @@ static constexpr json_field fields[] = {
     {"template", json_field_kind::text},
     {"dry_run", json_field_kind::flag},
     {"force", json_field_kind::flag},
+    {"synchronize", json_field_kind::flag},
     {"num_workers", json_field_kind::whole},
 };
 
@@ -67,6 +71,7 @@ static std::string read_options(const cJSON *options, copy_job &out_copy)
     out_copy.prepend = json_text(options, "prepend");
     out_copy.is_dry = json_bool(options, "dry_run", false);
     out_copy.is_forced = json_bool(options, "force", false);
+    out_copy.follows = json_bool(options, "synchronize", false);
     if (wrong.empty() && json_u64(options, "num_workers", 0) > copy_items_max)
         wrong = text_format("num_workers: expected at most %zu", copy_items_max);
     if (wrong.empty() && out_copy.to_bucket.empty())
@@ -94,6 +99,8 @@ static void open(job &j, const cJSON *options)
     (void)read_options(options, *copy); // checked by the proxy
     j.state_of_kind = copy;
     j.items_max = static_cast<size_t>(json_u64(options, "num_workers", 0));
+    if (copy->follows && copy->to_bucket != j.order.bucket)
+        j.also_bucket = copy->to_bucket;
 }
 
 static void close(job &j)
@@ -102,9 +109,21 @@ static void close(job &j)
     j.state_of_kind = nullptr;
 }
 
-static bool selects(const job &j, const std::string &name)
+// An object at the destination that was made from one of this job's.
+static bool is_follower(const job &j, const index_row &row, std::string &out_from)
 {
-    return selection_has(static_cast<const copy_job *>(j.state_of_kind)->selection, name);
+    std::string bucket;
+    return row.bucket == j.also_bucket && job_origin_source(object_extras_parse(row.custom).made_from, bucket, out_from) &&
+           bucket == j.order.bucket && out_from.starts_with(j.order.prefix);
+}
+
+static bool selects(const job &j, const index_row &row)
+{
+    const copy_job &copy = *static_cast<const copy_job *>(j.state_of_kind);
+    std::string from;
+    if (!j.also_bucket.empty() && row.bucket == j.also_bucket)
+        return is_follower(j, row, from) && selection_has(copy.selection, from);
+    return selection_has(copy.selection, row.name);
 }
 
 // "a/b.jpg" with prepend "x/" and jpg to txt: "x/a/b.txt".
@@ -130,11 +149,39 @@ static void on_copied(job_item &item, error err, const std::string &text, job_ou
         job_item_ended(item, outcome, bytes);
 }
 
+static void on_followed(job_item &item, error err, const std::string &text, job_outcome outcome)
+{
+    if (err)
+        job_item_failed(item, err, text, 0);
+    else
+        job_item_ended(item, outcome, 0);
+}
+
+static void follow(job_item &item, const copy_job &copy)
+{
+    const job_tools &tools = job_tools_of(item);
+    const index_row &row = job_item_row(item);
+    std::string from;
+    (void)is_follower(*item.owner, row, from); // it was selected for that
+    tools.follow(tools.arg, {.bucket = row.bucket,
+                                .name = row.name,
+                                .version = row.version,
+                                .from_bucket = item.owner->order.bucket,
+                                .from_name = from,
+                                .is_dry = copy.is_dry,
+                                .item = &item,
+                                .on_done = on_followed});
+}
+
 static void begin(job_item &item)
 {
     const copy_job &copy = *static_cast<const copy_job *>(job_state_of(item));
     const job_tools &tools = job_tools_of(item);
     const index_row &row = job_item_row(item);
+    if (!item.owner->also_bucket.empty() && row.bucket == item.owner->also_bucket) {
+        follow(item, copy);
+        return;
+    }
     item.work = tools.begin_copy(tools.arg, {.job_id = job_order_of(item).id,
                                                 .bucket = row.bucket,
                                                 .name = row.name,

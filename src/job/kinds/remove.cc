@@ -44,9 +44,9 @@ static void close(job &j)
     j.state_of_kind = nullptr;
 }
 
-static bool selects(const job &j, const std::string &name)
+static bool selects(const job &j, const index_row &row)
 {
-    return selection_has(*static_cast<const job_selection *>(j.state_of_kind), name);
+    return selection_has(*static_cast<const job_selection *>(j.state_of_kind), row.name);
 }
 
 static void on_removed(job_item &item, error err, const std::string &text)

@@ -165,7 +165,7 @@ static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
         json_add_text(options.get(), "etl", r.etl);
         copy_field(options.get(), "etl_args", value, "etl_args");
     }
-    for (const char *key : {"prepend", "ext", "dry_run", "force"})
+    for (const char *key : {"prepend", "ext", "dry_run", "force", "synchronize"})
         copy_field(options.get(), key, value, key);
     copy_workers(options.get(), value);
     // AIStore's inspection of a transform: it never counts as failed.
@@ -198,10 +198,6 @@ static bool refuse_unknown_ways(bucket_job_request &r, const cJSON *value)
 {
     if (cJSON_GetArraySize(json_get(value, "pipeline")) > 0) {
         fail(r, error_code::not_implemented, "value.pipeline is not implemented: an object goes through one ETL at a time");
-        return true;
-    }
-    if (json_bool(value, "synchronize", false)) {
-        fail(r, error_code::not_implemented, "value.synchronize is not implemented: nothing is deleted from the destination");
         return true;
     }
     return false;

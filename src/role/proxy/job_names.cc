@@ -4,7 +4,7 @@
 // Owns     one list_call for each list that is being kept, read or dropped.
 // Knows    port/meta.h, http, control.        Known by  bucket_jobs.cc, jobs.cc, routes.cc.
 // Normal   a list takes one of a fixed number of places until its job is over. Its key is the place and the version of what stands there.
-// Fails    409: as many lists are kept as may be. A crash between the end of a job and the drop leaves a list until its place is used again.
+// Fails    409: as many lists are kept as may be. A crash between the end of a job and the drop leaves a list until its place is needed.
 // Limits   job_running_max places, job_names_size_max each.
 #include "role/proxy/job_names.h"
 

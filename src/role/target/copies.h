@@ -27,6 +27,8 @@ bool target_copy_sink(target &t, const copy_destination &to, sink &out_sink, cop
 // For job_tools; `arg` is the target.
 void *target_begin_job_copy(void *arg, job_copy wanted);
 void target_stop_job_copy(void *copy);
+// job_follow.cc
+void target_job_follow(void *arg, job_follow wanted);
 void target_job_remove(void *arg, const std::string &bucket, const std::string &name, job_item &item,
     void (*on_done)(job_item &item, error err, const std::string &text));
 

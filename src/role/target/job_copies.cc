@@ -17,6 +17,7 @@
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "control/peer.h"
+#include "job/job_origin.h"
 #include "node/api.h"
 #include "port/clock.h"
 #include "role/target/copies.h"
@@ -41,25 +42,21 @@ struct job_copy_run {
 
 // --- what an object was made from
 
-// 16 hex digits that stand for the source and the way, then the job's id.
 static std::string describe_origin(const target &t, const job_copy &wanted, std::string_view etl_spec)
 {
     const cluster_bucket *bucket = document_find_bucket(t.document, wanted.bucket);
     std::string text = wanted.bucket + '\0' + wanted.name + '\0' + std::to_string(bucket != nullptr ? bucket->created_ns : 0) + '\0' +
                        std::to_string(wanted.version) + '\0' + text_hex(wanted.checksum) + '\0' + std::string(etl_spec) + '\0' +
                        wanted.etl_args;
-    return text_hex(XXH64(text.data(), text.size(), 0)) + " " + wanted.job_id;
+    return job_origin_print(XXH64(text.data(), text.size(), 0), wanted.job_id, wanted.bucket, wanted.name);
 }
-
-static constexpr size_t origin_size = 16;
 
 // Whether it was made from the same, in the same way; if so, by which job.
 static bool has_same_origin(const job_copy_run &run, std::string_view origin, job_outcome &out_outcome)
 {
-    std::string_view mine = run.made_from;
-    if (origin.size() <= origin_size || origin.substr(0, origin_size) != mine.substr(0, origin_size))
+    if (!job_origin_is_same(origin, run.made_from))
         return false;
-    out_outcome = origin == mine ? job_outcome::done : job_outcome::skipped;
+    out_outcome = job_origin_job(origin) == run.wanted.job_id ? job_outcome::done : job_outcome::skipped;
     return true;
 }
 

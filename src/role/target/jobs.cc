@@ -63,6 +63,7 @@ void target_begin_jobs(target &t)
         .epoch = epoch,
         .begin_copy = target_begin_job_copy,
         .stop_copy = target_stop_job_copy,
+        .follow = target_job_follow,
         .remove = target_job_remove,
         .is_busy = is_busy,
         .arg = &t};
