@@ -78,8 +78,36 @@ static error refuse(error_code code, std::string text, std::string &out_text)
 
 struct query_parts {
     std::string id, name, args, to;
+    std::string member, pattern, mode; // of an archive
     bool has_id = false, has_name = false, has_args = false, has_to = false;
 };
+
+static error read_archive_name(const std::string &key, const std::string &value, query_parts &parts, std::string &out_text)
+{
+    std::string &into = key == query_archive_names[0] ? parts.member : key == query_archive_names[1] ? parts.pattern : parts.mode;
+    if (!into.empty() && into != value)
+        return refuse(error_code::bad_request, "the parameter " + key + " is given twice, with different values", out_text);
+    into = value;
+    return no_error;
+}
+
+// Members of an archive: one path or one pattern, without a transform.
+static error read_members(query_parts &parts, object_query &out_query, std::string &out_text)
+{
+    bool has_etl = parts.has_id || parts.has_name;
+    if (!parts.mode.empty() && parts.pattern.empty())
+        return refuse(error_code::bad_request, "archmode is given without archregx: which members are meant?", out_text);
+    if (parts.member.empty() && parts.pattern.empty())
+        return no_error;
+    if (!parts.member.empty() && !parts.pattern.empty())
+        return refuse(error_code::bad_request, "archpath and archregx exclude each other", out_text);
+    if (has_etl)
+        return refuse(error_code::not_implemented, "a transform of a member of an archive is not implemented", out_text);
+    out_query.member = std::move(parts.member);
+    out_query.pattern = std::move(parts.pattern);
+    out_query.pattern_mode = std::move(parts.mode);
+    return no_error;
+}
 
 static error read_one(
     const std::string &key, const std::string &value, object_use use, bool is_broken, query_parts &parts, std::string &out_text)
@@ -111,8 +139,8 @@ static error read_one(
             out_text);
     if (key == query_etl_pipeline && !value.empty())
         return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
-    if (reads && contains(query_archive_names, key) && !value.empty())
-        return refuse(error_code::not_implemented, key + "= is not implemented: archives are not opened here", out_text);
+    if (reads && contains(query_archive_names, key))
+        return read_archive_name(key, value, parts, out_text);
     if (key == query_object_to && use == object_use::other) // a DELETE would remove the source
         return refuse(error_code::bad_request, "object_to goes with PUT: it says where a copy of the object is to be kept", out_text);
     if (is_to && value.empty())
@@ -170,6 +198,8 @@ error object_query_read(std::string_view query, object_use use, object_query &ou
         if (error err = read_one(key, value, use, is_broken, parts, out_text))
             return err;
     }
+    if (error err = read_members(parts, out_query, out_text))
+        return err;
     if (parts.has_id && parts.has_name && parts.id != parts.name)
         return refuse(error_code::bad_request, "uuid and etl_name name two ETLs: an object goes through one at a time", out_text);
     if (!parts.args.empty() && !parts.has_id && !parts.has_name)

@@ -23,6 +23,10 @@ struct object_query {
     // PUT with object_to=: the request's object is the source, and this is the destination.
     bool is_kept = false;
     std::string to_bucket, to_name; // names as sent, unchecked
+    // GET: the object is an archive, and members of it are asked for: one path, or all whose path agrees with a pattern. Both empty: it is
+    // not.
+    std::string member;
+    std::string pattern, pattern_mode;
 };
 
 // `out_text` tells the user why the query is refused. A client that requests a transform in any way never gets the plain object: a

@@ -31,6 +31,7 @@ using disk_on_open = void (*)(void *arg, error err, disk_file *file, uint64_t si
 using disk_on_read = void (*)(void *arg, error err, size_t count);
 using disk_on_damage = void (*)(void *arg, uint64_t offset);
 using disk_on_space = void (*)(void *arg, error err, const disk_space &space);
+using disk_run = void (*)(void *arg);
 using disk_on_list = void (*)(void *arg, error err, const std::vector<std::string> &names);
 
 struct disk_port {
@@ -49,6 +50,8 @@ struct disk_port {
     bool (*is_checked)(disk_file *file, uint64_t offset);
     void (*check)(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
     disk_file *(*twin)(disk_file *file);
+    void (*work)(env &e, disk_file *file, disk_run run, disk_on_done on_done, void *arg);
+    size_t (*read_now)(disk_file *file, void *buffer, size_t size, uint64_t offset, error &out_err);
 };
 
 // Every call below completes exactly once, after it returned. It cannot be cancelled, so `arg` must outlive the completion.
@@ -108,6 +111,18 @@ inline disk_file *disk_twin(env &e, disk_file *file) { return e.disk->twin(file)
 inline void disk_check(env &e, disk_file *file, uint64_t offset, disk_on_done on_done, void *arg)
 {
     e.disk->check(file, offset, on_done, arg);
+}
+
+// --- work of libraries that read by themselves
+
+// Calls `run` off the loop thread, so it may take its time, but it must not touch anything that the loop uses meanwhile. A file stays open
+// for it; null: there is none.
+inline void disk_work(env &e, disk_file *file, disk_run run, disk_on_done on_done, void *arg) { e.disk->work(e, file, run, on_done, arg); }
+// Inside `run` only: reads at once. Of a guarded file, `offset` begins a block, `size` is a block's, and a damaged block is `corrupt`.
+// count < size only at the end of the file.
+inline size_t disk_read_now(env &e, disk_file *file, void *buffer, size_t size, uint64_t offset, error &out_err)
+{
+    return e.disk->read_now(file, buffer, size, offset, out_err);
 }
 
 } // namespace etlnode

@@ -24,7 +24,7 @@ namespace etlnode {
 
 static constexpr size_t write_behind_size = 8 * mib;
 
-enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list, space };
+enum class disk_call : uint8_t { open, close, read, write, sync, sync_dir, rename, unlink, make_dir, list, space, work };
 
 struct disk_job {
     uv_job job;
@@ -44,6 +44,7 @@ struct disk_job {
     size_t count = 0;
     uint64_t file_size = 0;
     disk_space space;
+    disk_run run = nullptr;
     union {
         disk_on_done on_done = nullptr;
         disk_on_open on_open;
@@ -200,6 +201,7 @@ static void run_call(uv_job *job)
         break;
     case disk_call::list: run_list(j); break;
     case disk_call::space: run_space(j); break;
+    case disk_call::work: j.run(j.arg); break;
     }
 }
 
@@ -254,6 +256,7 @@ static void finish_call(uv_job *job)
     case disk_call::sync_dir:
     case disk_call::rename:
     case disk_call::unlink:
+    case disk_call::work:
     case disk_call::make_dir: j->on_done(j->arg, j->err); break;
     }
     delete j;
@@ -373,6 +376,30 @@ static disk_file *disk_twin_of(disk_file *file)
     return fd >= 0 ? new_file(*file->world, fd) : nullptr;
 }
 
+static void disk_work_start(env &e, disk_file *file, disk_run run, disk_on_done on_done, void *arg)
+{
+    disk_job *j = new_job(disk_call::work, arg);
+    if (file != nullptr)
+        start_on_file(j, file);
+    j->run = run;
+    j->on_done = on_done;
+    uv_job_start(uv_world_of(e), j->job);
+}
+
+static size_t disk_read_at_once(disk_file *file, void *buffer, size_t size, uint64_t offset, error &out_err)
+{
+    disk_job j;
+    j.fd = file->fd;
+    j.buffer = buffer;
+    j.size = size;
+    j.offset = offset;
+    run_read(j);
+    if (!j.err && j.count > 0 && !uv_guard_is_sound(*file, buffer, j.count, offset))
+        j.err = make_error(error_code::corrupt);
+    out_err = j.err;
+    return j.err ? 0 : j.count;
+}
+
 int uv_disk_file_descriptor(const disk_file *file)
 {
     CHECK(!file->closed);
@@ -401,6 +428,8 @@ const disk_port uv_disk_port = {
     .is_checked = uv_guard_is_checked,
     .check = uv_guard_check,
     .twin = disk_twin_of,
+    .work = disk_work_start,
+    .read_now = disk_read_at_once,
 };
 
 } // namespace etlnode

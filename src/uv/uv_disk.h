@@ -49,6 +49,8 @@ void uv_fetch_detach(uv_fetch *fetch, const net_conn *conn);
 
 void uv_guard_set(disk_file *file, uint64_t size, std::span<const uint64_t> sums, disk_on_damage on_damage, void *arg);
 bool uv_guard_is_checked(disk_file *file, uint64_t offset);
+// On any thread: whether `bytes` are those of the block at `offset`. True without a guard.
+bool uv_guard_is_sound(const disk_file &file, const void *bytes, size_t size, uint64_t offset);
 void uv_guard_check(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg);
 
 } // namespace etlnode

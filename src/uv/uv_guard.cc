@@ -398,6 +398,15 @@ bool uv_guard_is_checked(disk_file *file, uint64_t offset)
     return sound_size(*file, *file->guard, offset, 1, err) > 0;
 }
 
+bool uv_guard_is_sound(const disk_file &file, const void *bytes, size_t size, uint64_t offset)
+{
+    if (file.guard == nullptr)
+        return true;
+    uint64_t end = std::min<uint64_t>(offset + content_block_size, file.guard->size);
+    return offset % content_block_size == 0 && offset < file.guard->size && size == end - offset &&
+           XXH3_64bits(bytes, size) == file.guard->sums[offset / content_block_size];
+}
+
 void uv_guard_check(disk_file *file, uint64_t offset, disk_on_done on_done, void *arg)
 {
     CHECK(!file->closed);

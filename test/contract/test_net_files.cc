@@ -266,6 +266,76 @@ static void a_twin_has_no_guard(void **)
     disk_close(*world->e, writer);
 }
 
+struct working {
+    disk_file *file = nullptr;
+    uint64_t at = 0;
+    size_t size = content_block_size, count = 0;
+    std::string bytes;
+    error err, done_err;
+    int runs = 0, calls = 0;
+};
+
+static void read_block(void *arg)
+{
+    auto &w = *static_cast<working *>(arg);
+    w.runs++;
+    w.bytes.resize(w.size);
+    if (w.file != nullptr)
+        w.count = disk_read_now(*world->e, w.file, w.bytes.data(), w.size, w.at, w.err);
+}
+
+static void on_worked(void *arg, error err)
+{
+    auto &w = *static_cast<working *>(arg);
+    test_eq(w.runs, 1);
+    w.calls++;
+    w.done_err = err;
+}
+
+static void work(working &w)
+{
+    disk_work(*world->e, w.file, read_block, on_worked, &w);
+    test_eq(w.calls, 0);
+    test_true(world_until([&] { return w.calls > 0; }));
+    test_ok(w.done_err);
+}
+
+// A library reads by itself, off the loop. What it gets of a guarded file is whole blocks that are sound.
+static void work_reads_at_once(void **)
+{
+    static constexpr uint64_t size = 2 * content_block_size + 5;
+    disk_file *writer = make_file(size);
+    std::vector<uint64_t> sums = sums_of(size);
+    sums[1] ^= 1;
+    disk_file *file = open_again();
+    damage_seen damage;
+    disk_guard(*world->e, file, size, sums, on_damage, &damage);
+    for (disk_file *one : {file, writer}) {
+        for (uint64_t block = 0; block < 3; block++) {
+            working w;
+            w.file = one;
+            w.at = block * content_block_size;
+            w.size = block < 2 ? content_block_size : 5;
+            work(w);
+            bool is_damaged = one == file && block == 1;
+            test_eq_enum(w.err.code, is_damaged ? error_code::corrupt : error_code::ok);
+            test_eq(w.count, is_damaged ? 0u : w.size);
+            for (size_t i = 0; i < w.count; i += 997)
+                test_eq(static_cast<unsigned char>(w.bytes[i]), static_cast<unsigned char>(byte_at(w.at + i)));
+        }
+    }
+    working behind;
+    behind.file = writer;
+    behind.at = 3 * content_block_size;
+    work(behind);
+    test_ok(behind.err);
+    test_eq(behind.count, 0u);
+    working without;
+    work(without);
+    disk_close(*world->e, file);
+    disk_close(*world->e, writer);
+}
+
 static void a_look_says_what_it_found(void **)
 {
     static constexpr uint64_t size = 3 * content_block_size + 5;
@@ -394,6 +464,7 @@ int main()
 #endif
         BOTH(damaged_blocks_are_not_sent),
         BOTH(a_twin_has_no_guard),
+        ONCE(work_reads_at_once),
         ONCE(a_look_says_what_it_found),
 #ifndef CONTRACT_SIMULATED
         BOTH(shorter_files_are_damaged),

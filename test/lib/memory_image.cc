@@ -290,6 +290,7 @@ error memory_execute(memory_world &w, memory_task &t)
         return no_error;
     }
     case memory_op::space: t.space = w.space; return no_error;
+    case memory_op::work: t.run(t.arg); return no_error;
     case memory_op::check: return no_error; // memory_complete does the check itself, because it may report damage
     case memory_op::ledger_load:
     case memory_op::ledger_change:

@@ -3,6 +3,9 @@
 #include "memory_world.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include <xxhash.h>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -160,6 +163,19 @@ static memory_task &memory_add_path(env &e, memory_op op, const std::string &pat
 
 static virtual_clock &memory_clock_of(env &e) { return memory_of(e).clock; }
 
+static size_t memory_read_now(disk_file *file, void *buffer, size_t size, uint64_t offset, error &out_err)
+{
+    const std::string &data = file->world->now.nodes[file->node].data;
+    size_t count = offset >= data.size() ? 0 : std::min<size_t>(size, data.size() - offset);
+    if (count > 0)
+        std::memcpy(buffer, data.data() + offset, count);
+    bool is_sound = !file->is_guarded || count == 0 ||
+                    (offset / content_block_size < file->sums.size() &&
+                        XXH3_64bits(buffer, count) == file->sums[static_cast<size_t>(offset / content_block_size)]);
+    out_err = is_sound ? no_error : make_error(error_code::corrupt);
+    return is_sound ? count : 0;
+}
+
 const disk_port memory_disk = {
     .open =
         [](env &e, const std::string &path, disk_open_mode mode, disk_on_open on_open, void *arg) {
@@ -234,6 +250,13 @@ const disk_port memory_disk = {
             twin->node = file->node;
             return twin;
         },
+    .work =
+        [](env &e, disk_file *file, disk_run run, disk_on_done on_done, void *arg) {
+            memory_task &t = file != nullptr ? memory_add_file(file, memory_op::work, arg) : memory_add(memory_of(e), memory_op::work, arg);
+            t.run = run;
+            t.on_done = on_done;
+        },
+    .read_now = memory_read_now,
 };
 
 template <memory_op op>

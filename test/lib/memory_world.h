@@ -55,6 +55,7 @@ enum class memory_op : uint8_t {
     ledger_change,
     ledger_failures,
     ledger_remove,
+    work,
 };
 inline constexpr const char *memory_op_names[] = {
     "open",
@@ -85,6 +86,7 @@ inline constexpr const char *memory_op_names[] = {
     "ledger_change",
     "ledger_failures",
     "ledger_remove",
+    "work",
 };
 
 // The operation fails `count` times after `skip` successes, for paths that contain `path_part`.
@@ -164,6 +166,7 @@ struct memory_task {
     memory_op op = memory_op::open;
     void *arg = nullptr;
     disk_on_done on_done = nullptr; // also index_on_done
+    disk_run run = nullptr;
     disk_on_open on_open = nullptr;
     disk_on_read on_read = nullptr;
     disk_on_list on_list = nullptr;

@@ -16,6 +16,8 @@
 #include "control/peer.h"
 #include "port/clock.h"
 #include "role/shared/hints.h"
+#include "role/target/archive_append.h"
+#include "role/target/archives.h"
 #include "role/target/moves.h"
 #include "role/target/object_actions.h"
 #include "role/target/objects.h"
@@ -214,9 +216,9 @@ static void serve_put(object_request &&r)
         return;
     if (std::string kept = object_extras_print(extras); !kept.empty())
         options.custom = std::make_unique<std::string>(std::move(kept));
-    std::string ignored;
-    if (url_query_get(head.query, "archpath", ignored)) {
-        exchange_answer_error(*r.x, error_code::not_implemented, "PUT with archpath= is not implemented");
+    std::string ignored, member;
+    if (url_query_get(head.query, "archpath", member)) {
+        target_append_member(std::move(r), member);
         return;
     }
     if (url_query_get(head.query, query_upload_id, ignored) || url_query_get(head.query, query_append_type, ignored)) {
@@ -494,7 +496,12 @@ static void serve_object(target &t, exchange &x, const route_match &)
         exchange_answer_error(x, error_code::unavailable, target_lease_text(t));
         return;
     }
-    if (asks.is_kept || asks.transform != object_transform::none) {
+    bool is_in_archive = !asks.member.empty() || !asks.pattern.empty();
+    if (is_in_archive && head.method == "HEAD") {
+        exchange_answer_error(x, error_code::not_implemented, "HEAD of a member of an archive is not implemented");
+    } else if (is_in_archive) {
+        target_read_archive(std::move(r), asks);
+    } else if (asks.is_kept || asks.transform != object_transform::none) {
         serve_transformed({std::move(r), asks});
     } else if (reads) {
         serve_read(std::move(r));

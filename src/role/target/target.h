@@ -142,6 +142,7 @@ struct target {
     std::vector<held_request *> held;
     target_uploads *uploads = nullptr;    // uploads.cc; null: there were none
     std::vector<target_join_run *> joins; // joins.cc: in progress
+    std::vector<std::string> appending;   // archive_append.cc: archives that get a member now
     uint64_t next_held_id = 1;
     // heartbeat.cc
     call *registration = nullptr;

@@ -89,8 +89,17 @@ static void what_is_not_served_yet_says_so(void **)
 {
     test_has_text(verdict("etl_name=a&etl_pipeline=b,c"), "501 etl_pipeline is not implemented");
     test_eq_text(verdict("etl_name=a&etl_pipeline="), "name a");
-    for (const char *archive : {"archpath=1.txt&archregx=", "archregx=.*&archmode=regexp", "archmode=prefix"})
-        test_has_text(verdict(archive), "501 arch");
+    test_has_text(verdict("archpath=1.txt&etl_name=a"), "501 a transform of a member of an archive is not implemented");
+    test_has_text(verdict("archmode=prefix"), "400 archmode is given without archregx");
+    test_has_text(verdict("archpath=a&archregx=b"), "400 archpath and archregx exclude each other");
+    test_has_text(verdict("archpath=a&archpath=b"), "400 the parameter archpath is given twice");
+    object_query members;
+    std::string problem;
+    test_ok(object_query_read("archpath=1.txt&archregx=", object_use::read, members, problem));
+    test_eq_text(members.member, "1.txt");
+    test_ok(object_query_read("archregx=.*&archmode=suffix", object_use::read, members, problem));
+    test_eq_text(members.pattern, ".*");
+    test_eq_text(members.pattern_mode, "suffix");
     test_eq_text(verdict("archpath=&archregx="), "plain"); // as AIStore's command sends them for a plain read
     test_has_text(verdict("etl_name=thumbs", false), "501 etl_name= with PUT needs object_to=ais/@#/BUCKET/OBJECT");
     test_has_text(verdict("uuid=thumbs", false), "501 uuid= with PUT needs object_to=");

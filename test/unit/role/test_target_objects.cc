@@ -61,7 +61,7 @@ static void bad_input_is_refused(void **state)
         {"POST /v1/objects/b/o?pid=p&utm=1", R"({"action":"rename-obj","name":"o"})", 400, "the object has this name already"},
         {"PUT /v1/objects/b/o?pid=p&utm=1&append_type=dance", "x", 400, "append_type \"dance\": expected append or flush"},
         {"PUT /v1/objects/b/o?pid=p&utm=1&uploadId=1&partNumber=1", "x", 404, "upload 1 of ais://b/o does not exist"},
-        {"PUT /v1/objects/b/o?pid=p&utm=1&archpath=a", "x", 501, "PUT with archpath= is not implemented"},
+        {"PUT /v1/objects/b/o?pid=p&utm=1&archpath=a", "x", 501, "members are appended to .tar only"},
         {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 400, "checksum type \"adler\" is not supported: expected xxhash2, md5",
             "Ais-Checksum-Type: adler\r\nAis-Checksum-Value: 00\r\n"},
         {"PUT /v1/objects/b/o?pid=p&utm=1", "x", 400, "checksum value \"00\" is not 32 hex digits",
