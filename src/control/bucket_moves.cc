@@ -5,14 +5,50 @@
 #include "control/bucket_moves.h"
 
 #include "base/text.h"
+#include "control/placement_epochs.h"
 
 namespace etlnode {
 
-static std::string destination_of(const cluster_job &job)
+static json_ptr options_of(const cluster_job &job)
 {
     json_ptr options;
     std::string where;
-    return json_parse(job.options, options, where) ? std::string() : std::string(json_text(options.get(), "to"));
+    return json_parse(job.options, options, where) ? json_object() : std::move(options); // the document holds none but JSON
+}
+
+static std::string destination_of(const cluster_job &job) { return std::string(json_text(options_of(job).get(), "to")); }
+
+std::string bucket_move_options(const cluster_document &document, const std::string &to)
+{
+    const cluster_bucket *bucket = document_find_bucket(document, to);
+    json_ptr options = json_object();
+    json_add_text(options.get(), "to", to);
+    json_add_u64_text(options.get(), "to_created_ns", bucket != nullptr ? bucket->created_ns : 0);
+    json_add_u64_text(options.get(), "epoch", document_epoch(document));
+    return json_print(options.get());
+}
+
+bool bucket_move_made(const cluster_document &document, std::string_view from, const cluster_bucket &to)
+{
+    for (const cluster_job &job : document.jobs) {
+        json_ptr options = options_of(job);
+        if (job.ended_ns != 0 && job.kind == bucket_move_kind && job.bucket == from && json_text(options.get(), "to") == to.name &&
+            json_u64(options.get(), "to_created_ns", 0) == to.created_ns)
+            return true;
+    }
+    return false;
+}
+
+// An object that has gone to a target whose share was over has been seen by none.
+std::string bucket_move_obstacle(const cluster_document &document, const cluster_job &job)
+{
+    if (job.failed > 0)
+        return "not every object could be copied";
+    if (!document_lost_disks(document).empty())
+        return "a disk is away";
+    if (json_u64(options_of(job).get(), "epoch", 0) != document_epoch(document))
+        return "the targets have changed meanwhile: move it again";
+    return {};
 }
 
 std::vector<bucket_move> document_bucket_moves(const cluster_document &document)

@@ -23,6 +23,12 @@ struct bucket_move {
 std::vector<bucket_move> document_bucket_moves(const cluster_document &document);
 // Why the bucket takes no change; empty: it does. `by_job`: a job asks, which may fill the destination.
 std::string bucket_move_refusal(const std::vector<bucket_move> &moves, std::string_view bucket, bool by_job);
+// Of a job that begins now: where to, the bucket that it fills, and the placement in which it must lie as a whole.
+std::string bucket_move_options(const cluster_document &document, const std::string &to);
+// Whether a former job made the bucket `to` for the objects of `from`, and left them there.
+bool bucket_move_made(const cluster_document &document, std::string_view from, const cluster_bucket &to);
+// Why the source must stay although every target has done its share of `job`; empty: it goes.
+std::string bucket_move_obstacle(const cluster_document &document, const cluster_job &job);
 // Why `job` cannot begin: it or another one moves a bucket that both work on. Empty: it can.
 std::string bucket_move_conflict(const cluster_document &document, const cluster_job &job);
 

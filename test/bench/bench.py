@@ -22,6 +22,7 @@ import time
 import traceback
 
 import base
+import data_sets
 import drive
 import folders
 import growth
@@ -32,7 +33,7 @@ import recovery
 import speed
 from common import BUILD, ROOT, Settings, Table
 
-ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **moving.ROWS, **folders.ROWS, **base.ROWS}
+ROWS = {**speed.ROWS, **growth.ROWS, **promises.ROWS, **recovery.ROWS, **moving.ROWS, **folders.ROWS, **data_sets.ROWS, **base.ROWS}
 
 
 def cpu_model():

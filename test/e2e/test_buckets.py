@@ -143,6 +143,28 @@ def case_nodes_are_killed_while_it_moves():
     assert over["done"] + over["skipped"] >= 300 + len(accepted), (over, len(accepted))
 
 
+def case_targets_change_while_it_moves():
+    """An object may have gone to a target that had done its share, so the source stays, and the move can be done again."""
+    c = cluster()
+    fill("grown", 60)
+    still = c.targets[1]
+    still.process.send_signal(signal.SIGSTOP)
+    try:
+        job = job_of(c, move("grown", "larger"))
+        before = request("GET", c.url("/v1/cluster?what=nodes")).json["epoch"]
+        c.add_target(3)
+        until(lambda: request("GET", c.url("/v1/cluster?what=nodes")).json["epoch"] != before, "the new target is placed", 60)
+    finally:
+        still.process.send_signal(signal.SIGCONT)
+    over = ended(c, job)
+    assert over["state"] == "done" and "ais://grown stays: the targets have changed" in over["error"], over
+    assert complete("grown", 60) and c.put("larger", "mine", b"x").status == 200
+    until(lambda: not request("GET", c.url("/v1/cluster?what=nodes")).json["moving"], "objects have settled", 60)
+    again = ended(c, job_of(c, move("grown", "larger")))
+    assert again["state"] == "done" and again["error"] == "" and status("grown") == 404 and complete("larger", 60), again
+    assert c.get("larger", "mine").body == b"x"
+
+
 def props(bucket):
     return json.loads(request("HEAD", cluster().url(f"/v1/buckets/{bucket}")).headers["Ais-Bucket-Props"])
 
@@ -185,7 +207,7 @@ def case_calls_about_nodes_and_other_jobs():
         assert log.status == 200 and f"node={node}" in log.text and log.headers["Content-Type"].startswith("text/plain"), log
         assert "level=info" not in ask("log&severity=error").text
         assert ask("log&severity=loud").status == 400 and ask("log&severity=info&all=true").status == 501
-        assert ask("disk").json == {} and ask("node_stats").json["snode"]["daemon_id"] == node
+        assert ask("disk").json == {} and ask("node_stats").json["snode"]["daemon_id"] == node == ask("snode").json["daemon_id"]
     for path in ("/v1/sort", "/v1/download"):
         assert request("GET", c.url(path)).json == []
         assert request("GET", c.url(path + "?id=x&uuid=x")).status == 404
@@ -204,5 +226,6 @@ with Filled(2) as made:
         ("what cannot move", case_what_cannot_move),
         ("nodes are killed while it moves", case_nodes_are_killed_while_it_moves),
         ("properties", case_properties),
+        ("targets change while it moves", case_targets_change_while_it_moves),
         ("calls about nodes and other jobs", case_calls_about_nodes_and_other_jobs),
     ])

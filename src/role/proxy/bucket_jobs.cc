@@ -265,8 +265,11 @@ static error refuse(bucket_job_request &r, error_code code, std::string text)
 // The source goes at the end, with everything that a disk which is away has of it.
 static error check_move(bucket_job_request &r, const cluster_document &next)
 {
-    if (document_find_bucket(next, r.to_bucket) != nullptr)
+    const cluster_bucket *there = document_find_bucket(next, r.to_bucket);
+    if (there != nullptr && !bucket_move_made(next, r.job.bucket, *there))
         return refuse(r, error_code::already_exists, "bucket \"ais://" + r.to_bucket + "\" already exists");
+    if (placement_is_moving(next.placement))
+        return refuse(r, error_code::conflict, "objects move between targets: begin again when they have settled (etlctl job ls)");
     if (!document_lost_disks(next).empty())
         return refuse(r, error_code::conflict,
             "a target was taken out of the cluster with its objects, and those of ais://" + r.job.bucket +
@@ -295,6 +298,8 @@ static error apply_job(bucket_job_request &r, cluster_document &next)
         document_forget_destroyed(next, proxy_held_by_all(*r.p));
         r.p->bucket_versions[r.to_bucket] = next.version + 1;
     }
+    if (is_move(r.job.kind))
+        r.job.options = bucket_move_options(next, r.to_bucket);
     return proxy_job_admit(*r.p, next, r.job);
 }
 

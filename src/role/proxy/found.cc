@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "codec/json_fields.h"
 #include "codec/url.h"
+#include "control/bucket_moves.h"
 #include "role/proxy/request.h"
 #include "role/shared/hints.h"
 
@@ -118,6 +119,11 @@ static void on_body(found_request &r, std::string body)
     }
     if (std::string odds = proxy_odds_text(p); !odds.empty()) {
         proxy_request_fail(r, error_code::diverged, odds);
+        return;
+    }
+    if (!document_bucket_moves(proxy_document(p)).empty()) {
+        proxy_request_fail(
+            r, error_code::conflict, "a bucket gets another name, for which objects must stay where they are: etlctl job ls");
         return;
     }
     const cluster_node *node = find(r);

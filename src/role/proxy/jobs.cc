@@ -204,8 +204,8 @@ static void finish_move(proxy &p, cluster_document &next, cluster_job &job)
 {
     if (job.state != job_done)
         return;
-    if (job.failed > 0 || !document_lost_disks(next).empty()) {
-        job.error = "ais://" + job.bucket + " stays: " + (job.failed > 0 ? "not every object could be copied" : "a disk is away");
+    if (std::string why = bucket_move_obstacle(next, job); !why.empty()) {
+        job.error = "ais://" + job.bucket + " stays: " + why;
         return;
     }
     document_forget_destroyed(next, proxy_held_by_all(p));

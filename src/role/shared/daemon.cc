@@ -29,6 +29,12 @@ static json_ptr software(const node_facts &facts)
 // Nothing is measured of disks alone; the key is there for clients that add them up.
 static json_ptr disks(const node_facts &) { return json_object(); }
 
+static json_ptr snode(const node_facts &facts)
+{
+    json_ptr status = node_status_json(facts);
+    return json_ptr(cJSON_DetachItemFromObject(status.get(), "snode"));
+}
+
 struct answer_row {
     std::string_view what;
     json_ptr (*make)(const node_facts &facts);
@@ -44,6 +50,7 @@ static constexpr answer_row answers[] = {
     {"software_version", software},
     {"node_stats", node_status_json},
     {"disk", disks},
+    {"snode", snode},
 };
 
 static std::string names()

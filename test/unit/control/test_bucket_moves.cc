@@ -70,12 +70,33 @@ static void jobs_keep_away_from_a_bucket_that_moves(void **)
     }
 }
 
+static void the_source_goes_only_if_nothing_can_be_missed(void **)
+{
+    cluster_document document = moving();
+    document.placement.epoch = 7;
+    document_put_bucket(document, {.name = "new", .created_ns = 18'000'000'000'000'000'001ull});
+    cluster_job &job = document.jobs[1];
+    job.options = bucket_move_options(document, "new");
+    test_eq_text(bucket_move_obstacle(document, job), "");
+    test_false(bucket_move_made(document, "old", *document_find_bucket(document, "new"))); // it runs
+    job.ended_ns = 5;
+    test_true(bucket_move_made(document, "old", *document_find_bucket(document, "new")));
+    test_false(bucket_move_made(document, "a", *document_find_bucket(document, "new")));
+    test_false(bucket_move_made(document, "old", {.name = "new", .created_ns = 5}));
+    job.failed = 1;
+    test_has_text(bucket_move_obstacle(document, job), "not every object");
+    job.failed = 0;
+    document.placement.epoch = 8;
+    test_has_text(bucket_move_obstacle(document, job), "the targets have changed meanwhile");
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(only_the_job_fills_the_destination),
         cmocka_unit_test(a_job_that_is_over_closes_nothing),
         cmocka_unit_test(jobs_keep_away_from_a_bucket_that_moves),
+        cmocka_unit_test(the_source_goes_only_if_nothing_can_be_missed),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -19,7 +19,7 @@ static void what_the_cluster_is(void **state)
         {"GET /v1/daemon?what=", nullptr, 400, "the query must say what: ?what=smap"},
         {"GET /v1/daemon?what=stats", nullptr, 501,
             "what=stats is not implemented; there are: log, smap, node_status, mountpaths, sysinfo, metrics, config, bmd, "
-            "software_version, node_stats, disk"},
+            "software_version, node_stats, disk, snode"},
         {"GET /v1/cluster?what=smap", nullptr, 200, "\"pmap\":{\"proxy-01\":{"},
         {"GET /v1/cluster?what=cluster_config", nullptr, 200, "\"primary_url\":\"http://10.0.0.1:8080\""},
         {"GET /v1/cluster?what=remote", nullptr, 200, R"({"a":null,"ver":0})"}, {"GET /v1/cluster?what=backends", nullptr, 200, "[]"},

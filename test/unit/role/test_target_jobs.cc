@@ -151,6 +151,35 @@ static void failures_are_listed(void **state)
     role_check(role_ask(w, "GET /v1/node/jobs/j1/failures"), "failures", 401, "");
 }
 
+static cluster_job job_with_names(const char *id)
+{
+    cluster_job job = job_of(id, "delete-listrange");
+    job.bucket = "b";
+    job.options = R"({"objnames":[],"objnames_count":2})";
+    job.names = "0-1";
+    return job;
+}
+
+static void a_long_list_is_asked_for(void **state)
+{
+    role_world &w = role_of(state);
+    for (const char *name : {"one", "two", "three"})
+        put_object(w, name);
+    scripted_node &proxy = *w.peers[role_proxy_id];
+    role_script(proxy, {.match = "GET /v1/node/names/", .status = 503, .body = R"({"message":"not now","status":503})"});
+    push_jobs(w, {job_with_names("j1")});
+    test_true(await_share(w, R"("waiting":"its list of names is on its way from the proxy")"));
+    test_eq(w.node->now.rows.size(), 3u); // without the list nothing is deleted
+    role_script(proxy, {.match = "GET /v1/node/names/", .body = R"(["one","two","none"])"});
+    test_true(await_share(w, R"("state":"done","pass":1,"done":"2")"));
+    test_eq(w.node->now.rows.size(), 1u);
+    role_script(proxy, {.match = "GET /v1/node/names/", .status = 404, .body = R"({"message":"the proxy lost it","status":404})"});
+    push_jobs(w, {job_with_names("j2")});
+    test_true(await_share(w, R"("id":"j2","kind":"delete-listrange","state":"failed")"));
+    test_has_text(shares(w), "the proxy lost it");
+    test_eq(w.node->now.rows.size(), 1u);
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
@@ -161,6 +190,7 @@ int main()
         cmocka_unit_test_setup_teardown(a_job_that_leaves_the_document_is_forgotten, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(a_ledger_that_cannot_be_read_is_tried_again, role_set_up_member, role_tear_down),
         cmocka_unit_test_setup_teardown(failures_are_listed, role_set_up_member, role_tear_down),
+        cmocka_unit_test_setup_teardown(a_long_list_is_asked_for, role_set_up_member, role_tear_down),
     };
     return role_main(tests);
 }
