@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <span>
 
+#include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
 #include "node/api.h"
@@ -77,9 +78,9 @@ static error refuse(error_code code, std::string text, std::string &out_text)
 }
 
 struct query_parts {
-    std::string id, name, args, to;
+    std::string id, name, args, to, pipeline;
     std::string member, pattern, mode; // of an archive
-    bool has_id = false, has_name = false, has_args = false, has_to = false;
+    bool has_id = false, has_name = false, has_args = false, has_to = false, has_pipeline = false;
 };
 
 static error read_archive_name(const std::string &key, const std::string &value, query_parts &parts, std::string &out_text)
@@ -137,8 +138,6 @@ static error read_one(
             "the parameter " + key +
                 " is empty: it names the ETL that is to transform the object; leave it out to read the object as it is",
             out_text);
-    if (key == query_etl_pipeline && !value.empty())
-        return refuse(error_code::not_implemented, "etl_pipeline is not implemented: an object goes through one ETL at a time", out_text);
     if (reads && contains(query_archive_names, key))
         return read_archive_name(key, value, parts, out_text);
     if (key == query_object_to && use == object_use::other) // a DELETE would remove the source
@@ -146,10 +145,11 @@ static error read_one(
     if (is_to && value.empty())
         return refuse(error_code::bad_request,
             "the parameter object_to is empty: it says where the object is to be kept, as ais/@#/BUCKET/OBJECT", out_text);
-    if (!is_id && !is_name && !is_to && key != query_etl_args)
+    bool is_pipeline = key == query_etl_pipeline;
+    if (!is_id && !is_name && !is_to && !is_pipeline && key != query_etl_args)
         return no_error;
-    std::string &into = is_id ? parts.id : is_to ? parts.to : is_name ? parts.name : parts.args;
-    bool &has = is_id ? parts.has_id : is_to ? parts.has_to : is_name ? parts.has_name : parts.has_args;
+    std::string &into = is_id ? parts.id : is_to ? parts.to : is_name ? parts.name : is_pipeline ? parts.pipeline : parts.args;
+    bool &has = is_id ? parts.has_id : is_to ? parts.has_to : is_name ? parts.has_name : is_pipeline ? parts.has_pipeline : parts.has_args;
     if (has && into != value)
         return refuse(error_code::bad_request, "the parameter " + key + " is given twice, with different values", out_text);
     has = true;
@@ -174,6 +174,30 @@ static error read_destination(const std::string &to, object_query &out_query, st
     out_query.is_kept = true;
     out_query.to_bucket = rest.substr(prefix.size(), slash - prefix.size());
     out_query.to_name = rest.substr(slash + 1);
+    return no_error;
+}
+
+// "E2,E3": the ETLs behind the first one, in order.
+static error read_pipeline(const query_parts &parts, object_query &out_query, std::string &out_text)
+{
+    if (parts.pipeline.empty())
+        return no_error;
+    if (!parts.has_id && !parts.has_name)
+        return refuse(error_code::bad_request, "etl_pipeline is given, and neither etl_name nor uuid: which ETL comes first?", out_text);
+    std::string_view rest = parts.pipeline;
+    for (bool is_more = true; is_more;) {
+        size_t comma = rest.find(',');
+        is_more = comma != std::string_view::npos;
+        std::string_view name = rest.substr(0, comma);
+        if (name.empty())
+            return refuse(error_code::bad_request, "etl_pipeline: a name is empty: expected ETLs separated by commas, as in b,c", out_text);
+        out_query.pipeline.emplace_back(name);
+        if (out_query.pipeline.size() >= pipeline_stages_max)
+            return refuse(error_code::bad_request,
+                text_format("etl_pipeline: an object goes through at most %zu ETLs, the first one included", pipeline_stages_max),
+                out_text);
+        rest.remove_prefix(is_more ? comma + 1 : 0);
+    }
     return no_error;
 }
 
@@ -210,6 +234,8 @@ error object_query_read(std::string_view query, object_use use, object_query &ou
     }
     if (use != object_use::read && !parts.has_to && (parts.has_id || parts.has_name))
         return refuse_write(use, parts.has_name ? query_etl_name : query_etl_id, out_text);
+    if (error err = read_pipeline(parts, out_query, out_text))
+        return err;
     out_query.transform = parts.has_name ? object_transform::by_name : parts.has_id ? object_transform::by_id : object_transform::none;
     out_query.etl = parts.has_name ? parts.name : parts.id;
     return no_error;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -19,7 +20,8 @@ object_use object_use_of(std::string_view method);
 
 struct object_query {
     object_transform transform = object_transform::none;
-    std::string etl; // id or name; not empty if there is a transform
+    std::string etl;                   // id or name; not empty if there is a transform
+    std::vector<std::string> pipeline; // the ETLs that follow it
     // PUT with object_to=: the request's object is the source, and this is the destination.
     bool is_kept = false;
     std::string to_bucket, to_name; // names as sent, unchecked

@@ -43,6 +43,7 @@ inline constexpr size_t pod_error_text_max = 4 * kib; // of a pod's error answer
 
 // Pods.
 inline constexpr size_t pod_connections_max = 64;    // per ETL and target
+inline constexpr size_t pipeline_stages_max = 16;    // ETLs that an object goes through, one after the other
 inline constexpr size_t pod_queue_max = 256;         // requests waiting for a pod connection or for Ready
 inline constexpr uint64_t pod_ready_wait_ms = 5'000; // how long a request waits for a pod that is restarting
 inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
@@ -244,6 +245,7 @@ inline constexpr size_t cached_inline_max_default = 4'096; // contents in memory
 inline constexpr size_t cached_bytes_max = 32 * mib;       // bytes of those contents
 inline constexpr size_t cache_evict_count = 64;            // descriptors released when the process has none left
 inline constexpr size_t index_content_size_max = 16 * kib; // larger contents live in files instead of the index (decision 13)
+inline constexpr size_t interim_memory_size = 1 * mib;     // of what a stage of a pipeline made; the rest goes into a file
 // Block of a file's content: the unit of a checksum, verified before its first byte is sent (decision 24).
 inline constexpr size_t content_block_size = 256 * kib;
 // A content up to this size that has no checksums yet is read whole before its first byte is sent.

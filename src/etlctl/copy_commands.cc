@@ -23,6 +23,22 @@ static failure add_extensions(const session &s, cJSON *value)
     return {};
 }
 
+// "first>>second>>third": a pipeline.
+static void add_etls(std::string_view etl, cJSON *value)
+{
+    size_t arrow = etl.find(">>");
+    json_add_text(value, "id", etl.substr(0, arrow));
+    if (arrow == std::string_view::npos)
+        return;
+    json_ptr stages = json_array();
+    while (arrow != std::string_view::npos) {
+        etl.remove_prefix(arrow + 2);
+        arrow = etl.find(">>");
+        json_append_text(stages.get(), etl.substr(0, arrow));
+    }
+    json_add_tree(value, "pipeline", std::move(stages));
+}
+
 // Everything except where from and where to.
 static failure read_options(const session &s, const std::string &etl, cJSON *value)
 {
@@ -33,7 +49,7 @@ static failure read_options(const session &s, const std::string &etl, cJSON *val
     if (f)
         return f;
     if (!etl.empty())
-        json_add_text(value, "id", etl);
+        add_etls(etl, value);
     if (!s.opt.args.empty())
         json_add_text(value, "etl_args", s.opt.args);
     if (!s.opt.prepend.empty())

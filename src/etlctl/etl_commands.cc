@@ -546,6 +546,18 @@ static std::string pod_log_since(session &s, const std::string &etl, const std::
     return std::string(last_lines(bytes, lines_shown_max));
 }
 
+// The ETL whose stage failed: a pipeline's failure names it.
+static std::string failing_etl(const std::string &etl, std::string_view message)
+{
+    static constexpr std::string_view before = "etl job ";
+    size_t end = etl.find(">>") == std::string::npos ? std::string::npos : message.find(": ETL error");
+    size_t begin = end == std::string::npos ? end : message.rfind(before, end);
+    if (begin == std::string::npos)
+        return etl.substr(0, etl.find(">>"));
+    begin += before.size();
+    return std::string(message.substr(begin, end - begin));
+}
+
 exit_code command_etl_object(session &s)
 {
     if (folder_is_meant(s))
@@ -568,7 +580,7 @@ exit_code command_etl_object(session &s)
     f.bucket = ref.bucket;
     f.object = ref.object;
     if (f.message.find("ETL error") != std::string::npos && !f.node.empty())
-        f.pod_log = pod_log_since(s, etl.substr(0, etl.find(">>")), f.node, session_clock_ms() - began_ms);
+        f.pod_log = pod_log_since(s, failing_etl(etl, f.message), f.node, session_clock_ms() - began_ms);
     return fail_etl(s, f, etl);
 }
 

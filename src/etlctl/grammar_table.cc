@@ -131,16 +131,18 @@ static constexpr command_row commands[] = {
         "OUT is a file, a directory, or - for standard output (the default).\n"
         "A truncated result is an error and leaves no file. With -r, `etl get` is another word for it: each object of BUCKET/PREFIX is "
         "read\n"
-        "through the ETL into the folder OUT; `object get --help` says what the options do.\n",
+        "through the ETL into the folder OUT; `object get --help` says what the options do.\n"
+        "'FIRST>>SECOND' (in quotes) goes through several ETLs, one after the other.\n",
         "  etlctl etl object JGHEoo89gg transform/shard.in -\n  etlctl etl object resize photos/cat.jpg cat.png --args 64x64\n"
-        "  etlctl etl get -r resize photos/2026 ./small\n"},
+        "  etlctl etl get -r resize photos/2026 ./small\n"
+        "  etlctl etl object 'decode>>resize' photos/cat.heic cat.png\n"},
     {command::etl_bucket, "etl", "bucket", "",
         {etl_word, {"SRC[/PREFIX]", word_kind::object_or_bucket, true, false}, {"DST", word_kind::bucket, true, false}},
         changing | moving | copying | flag_bit(flag::args), "Transform a bucket into another one, and print the job's id",
         "Every target transforms the objects that it holds. A bucket DST that does not exist is made. What an earlier run made of the "
         "same\n"
         "object with the same ETL is skipped, so a repeated job does only what is missing. `job report ID` lists the objects that "
-        "failed.\n",
+        "failed. 'FIRST>>SECOND' (in quotes) sends each object through several ETLs.\n",
         "  etlctl etl bucket resize photos thumbs --ext jpg=webp --wait\n  etlctl etl bucket JGHEoo89gg shards/train- out --num-workers "
         "4\n"},
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "codec/json.h"
@@ -27,10 +28,11 @@ struct job_copy {
     uint64_t version = 0;     // as planned
     uint64_t checksum = 0;    // likewise
     std::string to_bucket, to_name;
-    std::string etl;        // empty: unchanged
-    std::string etl_args;   // for the ETL; empty: none
-    bool is_dry = false;    // the result is not kept
-    bool is_forced = false; // also if the destination was made from this very source in this very way
+    std::string etl;                   // empty: unchanged
+    std::vector<std::string> pipeline; // the ETLs behind it
+    std::string etl_args;              // for the ETL; empty: none
+    bool is_dry = false;               // the result is not kept
+    bool is_forced = false;            // also if the destination was made from this very source in this very way
     job_item *item = nullptr;
     // Once, later. `err` is set: it failed, and `text` says why; `stopping`: copy_stop was called.
     void (*on_done)(job_item &item, error err, const std::string &text, job_outcome outcome, uint64_t bytes) = nullptr;

@@ -153,6 +153,20 @@ std::string sink_put_describe_failure(std::string_view node_id, std::string_view
 
 sink sink_discard(env &e);
 
+// --- for the next stage of a pipeline: a content without a name (store/interim.h)
+
+struct sink_interim_options {
+    std::string bucket, name; // of the object that it stands for
+    std::string node_id;      // in messages
+    // Called before the first byte goes to the disk; false: the disk has no room for it, and `out_why` says so. Null: it always may.
+    bool (*admits)(void *arg, const std::string &bucket, const std::string &name, std::string &out_why) = nullptr;
+    void *admits_arg = nullptr;
+    // Gets what the commit has made, before on_committed. Its holder must release it.
+    void (*on_made)(void *arg, const store_object *object) = nullptr;
+    void *arg = nullptr;
+};
+sink sink_interim(env &e, store &objects, sink_interim_options options);
+
 // --- into both sinks, which the tee owns from now on. They are committed one after the other; if the second fails then, the first has
 // taken effect
 

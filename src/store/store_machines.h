@@ -11,5 +11,6 @@ sm_view load_machine_view();
 sm_view housekeeping_machine_view();
 sm_view summer_machine_view();
 sm_view open_machine_view();
+sm_view interim_machine_view();
 
 } // namespace etlnode

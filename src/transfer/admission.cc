@@ -34,7 +34,7 @@ read_action admission_decide(const transfer &t, etl_view &view)
                                                               : view.definition->mode; // an unknown ETL has none; any gives the same row
     read_action action = transfer_choose(
         {read_role::target, transfer_method_of(t.asked->method), transfer_mode_of(mode).choice, availability, read_locality::here});
-    bool nobody_to_redirect = !sink_takes_answer(t.to); // then the target asks the pod itself
+    bool nobody_to_redirect = transfer_is_stage(t) || !sink_takes_answer(t.to); // then the target asks the pod itself
     return action == read_action::redirect_to_pod && nobody_to_redirect ? read_action::reverse : action;
 }
 

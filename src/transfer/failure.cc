@@ -43,6 +43,8 @@ void failure_set(transfer &t, error_code code, std::string text, int status)
 void failure_set_of_object(transfer &t, error err)
 {
     std::string text = "t[" + t.host->options.node_id + "]: ais://" + t.bucket + "/" + t.name;
+    if (transfer_is_given(t))
+        text = "t[" + t.host->options.node_id + "]: what the stage before made of ais://" + t.bucket + "/" + t.name;
     if (err.code == error_code::object_not_found)
         text += " does not exist";
     else if (err.code == error_code::corrupt)

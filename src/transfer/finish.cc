@@ -135,16 +135,25 @@ static bool is_being_stopped(const transfer &t)
            (!etl_ref_view(*t.pod->ref, view) || view.phase == etl_phase::stopping || view.definition->generation_id != t.generation_id);
 }
 
+// Of an object that is not there, no stage is to blame.
+static void name_stage(transfer &t)
+{
+    if (t.err.code != error_code::object_not_found)
+        t.err_text.insert(0, t.stage_text);
+}
+
 void finish_failed(transfer &t)
 {
     if (t.err.code == error_code::pod_gone && is_being_stopped(t))
         failure_set_stopped(t);
     if (sink_is_seen(t.to)) {
         t.outcome = transfer_outcome::cut;
+        name_stage(t);
         finish(t, ending::abandoned);
         return;
     }
     t.err_status = failure_status(t);
+    name_stage(t);
     sink_refusal why{t.err.code, t.err_text, t.err_status, failure_headers(t)};
     write_etl_headers(why.headers, t);
     finish(t, ending::abandoned, &why);

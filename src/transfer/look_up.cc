@@ -66,6 +66,10 @@ void transfer_look_up(transfer &t)
     transfer_make_clock(t);
     if (t.x != nullptr)
         exchange_on_gone(*t.x, on_gone, &t, true);
+    if (transfer_is_given(t)) {
+        clock_post(*t.e, begin_with_object, &t);
+        return;
+    }
     const store_object *hot = store_peek(*t.host->objects, t.bucket, t.name);
     if (hot != nullptr && !store_is_checked(*t.host->objects, hot, 0)) {
         look_at_object(t, hot);

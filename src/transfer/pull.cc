@@ -26,7 +26,7 @@ void pull_await(transfer &t)
 {
     if (t.pulled != nullptr)
         return;
-    auto [entry, is_first] = t.host->pulls.try_emplace(pull_key(t.etl_id, t.bucket, t.name));
+    auto [entry, is_first] = t.host->pulls.try_emplace(pull_key(t.etl_id, transfer_bucket_for_pod(t), t.name));
     entry->second.readers++;
     t.pulled = &*entry;
 }

@@ -46,6 +46,8 @@ struct transfer_host_options {
     void (*on_end)(void *arg, const transfer_report &report) = nullptr;
     void (*on_none)(void *arg) = nullptr; // none is in flight any more, or no lookup is under way; null: nobody wants to hear it
     void *arg = nullptr;
+    // For what pipelines keep between two stages: whether the disk has room (sink_interim_options.admits). Null: it always has.
+    bool (*admits_interim)(void *arg, const std::string &bucket, const std::string &name, std::string &out_why) = nullptr;
 };
 
 transfer_host *transfer_host_make(env &e, store &objects, etl_registry &etls, const transfer_host_options &options);
@@ -68,6 +70,13 @@ struct transfer_request {
     // Once, after the sink has ended; possibly before transfer_begin returns. Null: nobody but the sink needs the outcome.
     void (*on_done)(void *arg, const transfer_report &report) = nullptr;
     void *arg = nullptr;
+    // As a stage of a pipeline (pipeline.h).
+    // Instead of the store's object: what the former stage made. The transfer takes over the hold.
+    const store_object *given = nullptr;
+    std::string_view given_as = {}; // the bucket's name under which a pod that reads finds `given`. Lifetime: the call
+    // Put before failures: "stage 2 of 3, etl job x: ". The target then asks the pod in every mode. Lifetime: the call
+    std::string_view stage_text = {};
+    bool is_continued = false; // it was admitted with its first stage
 };
 // Commits the sink when the whole result is known to be right; otherwise abandons it with a refusal. Returns null if there was no room;
 // then on_done has been called. Lifetime of what it returns: until on_done.

@@ -32,10 +32,10 @@ static constinit const http_head plain_get = [] {
 }();
 
 // Why there is no room for another transfer; empty: there is room.
-static std::string refusal(const transfer_host &host, const pod_memory *pod, const std::string &id)
+static std::string refusal(const transfer_host &host, const pod_memory *pod, const std::string &id, bool is_continued)
 {
     bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
-    if (host.in_flight.count >= transfers_max - (has_many ? transfers_reserved : 0))
+    if (!is_continued && host.in_flight.count >= transfers_max - (has_many ? transfers_reserved : 0))
         return "too many transformed reads in flight";
     // The second limit also covers transfers that still look up their object.
     if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max))
@@ -45,12 +45,13 @@ static std::string refusal(const transfer_host &host, const pod_memory *pod, con
 
 static void refuse(transfer_request &request, const std::string &text)
 {
-    sink_refuse(request.to, {error_code::overloaded, text});
+    const std::string whole = std::string(request.stage_text) + text;
+    sink_refuse(request.to, {error_code::overloaded, whole});
     if (request.on_done == nullptr)
         return;
     transfer_report report;
     report.outcome = transfer_outcome::unavailable;
-    report.text = text;
+    report.text = whole;
     report.code = error_code::overloaded;
     report.status = error_http_status(report.code);
     request.on_done(request.arg, report);
@@ -60,7 +61,9 @@ transfer *transfer_begin(transfer_host &host, transfer_request request)
 {
     pod_memory *pod = request.etl.empty() ? nullptr : admission_find(host, request.etl);
     std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : request.etl);
-    if (std::string why = refusal(host, pod, id); !why.empty()) {
+    if (std::string why = refusal(host, pod, id, request.is_continued); !why.empty()) {
+        if (request.given != nullptr)
+            store_release(*host.objects, request.given);
         refuse(request, why);
         return nullptr;
     }
@@ -79,6 +82,10 @@ transfer *transfer_begin(transfer_host &host, transfer_request request)
     t->name = std::move(request.name);
     t->etl_id = std::move(id);
     t->by_name = request.by_name;
+    t->object = request.given;
+    CHECK((request.given != nullptr) == !request.given_as.empty());
+    t->given_as = request.given_as;
+    t->stage_text = request.stage_text;
     t->to = request.to;
     t->on_done = request.on_done;
     t->done_arg = request.arg;
@@ -153,6 +160,7 @@ void transfer_host_free(transfer_host *host)
 {
     CHECK(host->in_flight.count == 0);
     CHECK(host->lookups.count == 0);
+    CHECK(host->given.empty());
     for (auto &[ref, pod] : host->pods)
         etl_ref_release(*ref);
     http_client_free(host->client);

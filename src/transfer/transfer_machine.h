@@ -82,7 +82,10 @@ struct transfer {
     std::string etl_id;        // empty: the object is its own source
     pod_memory *pod = nullptr; // of the ETL; null: it is unknown here
     bool by_name = false;      // the client used etl_name=, not uuid=
-    source from;               // the object, the pod's answer once it has a head, or that answer from memory
+    // Of a stage of a pipeline; empty otherwise.
+    std::string given_as;   // the object is what the stage before made; the bucket's name under which a pod that reads finds it
+    std::string stage_text; // put before failures
+    source from;            // the object, the pod's answer once it has a head, or that answer from memory
     sink to;
     void (*on_done)(void *arg, const transfer_report &report) = nullptr;
     void *done_arg = nullptr;
@@ -144,10 +147,18 @@ struct transfer_host {
     std::unordered_map<etl_ref *, pod_memory> pods;
     std::unordered_map<std::string, pull_progress> pulls; // by pull_key: objects that a pod may read here while clients wait
     std::map<std::string, uint64_t> deaths; // by pull_key: when the pod died while reading the object, for clients with etl_name=
+    std::unordered_map<std::string, const store_object *> given; // by pull_key: what the stages of pipelines read here
     open_count in_flight;
     open_count lookups; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
 };
+
+// The object is what the stage before made, and not the store's.
+inline bool transfer_is_given(const transfer &t) { return !t.given_as.empty(); }
+// Then the target asks the pod also where a mode would send the client to it.
+inline bool transfer_is_stage(const transfer &t) { return !t.stage_text.empty(); }
+// The name of the bucket as a pod that reads knows it.
+inline const std::string &transfer_bucket_for_pod(const transfer &t) { return t.given_as.empty() ? t.bucket : t.given_as; }
 
 // A header of the request that the pod is to answer; empty: it has none.
 std::string_view transfer_asked(const transfer &t, std::string_view name);

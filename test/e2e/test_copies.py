@@ -168,7 +168,7 @@ def is_tidy():
         if glob.glob(os.path.join(cluster.dir, target.name, "tmp", "*")):
             return False
         for line in request("GET", target.url + "/metrics").text.splitlines():
-            if line.startswith("etlnode_etl_in_flight") and not line.endswith(" 0"):
+            if line.startswith("etlnode_transfers_in_flight ") and not line.endswith(" 0"):
                 return False
     return True
 
@@ -247,7 +247,7 @@ def case_refusals():
     refused(copy("no such object", "dst", "x", "flip-length"), 404, "ais://src/no such object does not exist")
     refused(copy("1 B", "dst", "x", source_bucket="nosuch"), 404, 'bucket "ais://nosuch" does not exist')
     refused(copy("1 B", "dst", "x", "nosuch"), 404, "etl job nosuch does not exist")
-    refused(copy("1 B", "dst", "x", more="&etl_name=flip-length&etl_pipeline=flip-length"), 501, "etl_pipeline")
+    refused(copy("1 B", "dst", "x", more="&etl_name=flip-length&etl_pipeline=nosuch"), 404, "etl job nosuch does not exist", "entry not found")
     for wrong in ("dst/x", "ais://dst/x", "aws/@#/dst/x", "ais/@#/dst", "ais/@#uuid/dst/x"):
         refused(put("object_to=" + urllib.parse.quote(wrong, safe="")), 400, "names no object here: expected ais/@#/BUCKET/OBJECT")
     refused(put("object_to="), 400, "the parameter object_to is empty")

@@ -126,7 +126,7 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b?bck_to=s3%2F%40%23%2Fd%2F", "copy-bck", {}, 501, "only provider ais"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {}, 400, "which ETL"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": "nosuch"}, 404, "etl job nosuch does not exist"),
-            ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 501, "pipeline"),
+            ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 404, "entry not found"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"ext": {"jpg": 5}}, 400, "value.ext"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}}, 400, "which objects"),

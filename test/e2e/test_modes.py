@@ -116,7 +116,7 @@ def case_a_client_that_hangs_up_leaves_nothing():
     def idle():
         for target in cluster.targets:
             for line in request("GET", target.url + "/metrics").text.splitlines():
-                if line.startswith("etlnode_etl_in_flight") and not line.endswith(" 0"):
+                if line.startswith("etlnode_transfers_in_flight ") and not line.endswith(" 0"):
                     return False
         return True
     harness.until(idle, "no transfer in flight")

@@ -26,6 +26,7 @@ struct extension_change {
 struct copy_job {
     job_selection selection;
     std::string to_bucket, etl, etl_args, prepend;
+    std::vector<std::string> pipeline; // the ETLs behind the first one
     std::vector<extension_change> extensions;
     bool is_dry = false, is_forced = false, follows = false;
 };
@@ -34,6 +35,7 @@ static constexpr json_field fields[] = {
     {"to", json_field_kind::text},
     {"etl", json_field_kind::text},
     {"etl_args", json_field_kind::text},
+    {"pipeline", json_field_kind::list},
     {"prepend", json_field_kind::text},
     {"ext", json_field_kind::object},
     {"objnames", json_field_kind::list},
@@ -58,6 +60,20 @@ static std::string read_extensions(const cJSON *tree, std::vector<extension_chan
     return {};
 }
 
+static std::string read_pipeline(const cJSON *tree, std::vector<std::string> &out_pipeline)
+{
+    const cJSON *item = nullptr;
+    cJSON_ArrayForEach(item, json_get(tree, "pipeline"))
+    {
+        if (!cJSON_IsString(item) || item->valuestring[0] == '\0')
+            return "pipeline: expected a list of names of ETLs";
+        out_pipeline.emplace_back(item->valuestring);
+    }
+    if (out_pipeline.size() >= pipeline_stages_max)
+        return text_format("pipeline: an object goes through at most %zu ETLs, the first one included", pipeline_stages_max);
+    return {};
+}
+
 static std::string read_options(const cJSON *options, copy_job &out_copy)
 {
     std::string wrong = json_fields_misfit(options, {}, fields);
@@ -65,6 +81,8 @@ static std::string read_options(const cJSON *options, copy_job &out_copy)
         wrong = selection_read(options, out_copy.selection);
     if (wrong.empty())
         wrong = read_extensions(options, out_copy.extensions);
+    if (wrong.empty())
+        wrong = read_pipeline(options, out_copy.pipeline);
     out_copy.to_bucket = json_text(options, "to");
     out_copy.etl = json_text(options, "etl");
     out_copy.etl_args = json_text(options, "etl_args");
@@ -83,7 +101,7 @@ static std::string check_copy(const cJSON *options)
 {
     copy_job copy;
     std::string wrong = read_options(options, copy);
-    return !wrong.empty() || copy.etl.empty() ? wrong : "etl: a copy has none; start a job of kind etl-bck";
+    return !wrong.empty() || (copy.etl.empty() && copy.pipeline.empty()) ? wrong : "etl: a copy has none; start a job of kind etl-bck";
 }
 
 static std::string check_transform(const cJSON *options)
@@ -190,6 +208,7 @@ static void begin(job_item &item)
                                                 .to_bucket = copy.to_bucket,
                                                 .to_name = name_at_destination(copy, row.name),
                                                 .etl = copy.etl,
+                                                .pipeline = copy.pipeline,
                                                 .etl_args = copy.etl_args,
                                                 .is_dry = copy.is_dry,
                                                 .is_forced = copy.is_forced,

@@ -29,11 +29,12 @@ namespace etlnode {
 
 struct bucket_job_request : proxy_request {
     cluster_job job;
-    std::string to_bucket; // empty: the job has no destination
-    bool is_dry = false;   // the destination is not made
-    std::string etl;       // its id
-    std::string refusal;   // of the change of the document
-    std::string names;     // a list that is too long for the document
+    std::string to_bucket;             // empty: the job has no destination
+    bool is_dry = false;               // the destination is not made
+    std::string etl;                   // its id
+    std::vector<std::string> pipeline; // the ids of those behind it
+    std::string refusal;               // of the change of the document
+    std::string names;                 // a list that is too long for the document
     uint64_t now_ns = 0;
 };
 
@@ -115,7 +116,8 @@ static bool read_destination(bucket_job_request &r, const cJSON *value)
     return true;
 }
 
-static bool admit_etl(bucket_job_request &r, const std::string &etl)
+// `suffix`: what clients look for.
+static bool admit_etl(bucket_job_request &r, const std::string &etl, std::string &out_id, const char *suffix = "")
 {
     const cluster_document &document = proxy_document(*r.p);
     const cluster_etl *found = document_find_etl(document, etl);
@@ -123,14 +125,29 @@ static bool admit_etl(bucket_job_request &r, const std::string &etl)
         std::vector<std::string_view> names;
         for (const cluster_etl &one : document.etls)
             names.push_back(one.id);
-        fail(r, error_code::etl_not_found, hint_etl_missing(etl, names));
+        fail(r, error_code::etl_not_found, hint_etl_missing(etl, names) + suffix);
     } else if (found->stage == etl_stage::aborted) {
         fail(r, error_code::etl_not_found, "etl job " + etl + " is stopped: start it first");
         return false;
     } else {
-        r.etl = found->id; // a job ends with its ETL, whichever name it was asked for by
+        out_id = found->id; // a job ends with its ETL, whichever name it was asked for by
     }
     return found != nullptr;
+}
+
+static bool admit_pipeline(bucket_job_request &r, const cJSON *value)
+{
+    const cJSON *item = nullptr;
+    cJSON_ArrayForEach(item, json_get(value, "pipeline"))
+    {
+        if (!cJSON_IsString(item)) {
+            fail(r, error_code::bad_request, "value.pipeline: expected a list of names of ETLs");
+            return false;
+        }
+        if (!admit_etl(r, item->valuestring, r.pipeline.emplace_back(), ": value.pipeline: entry not found"))
+            return false;
+    }
+    return true;
 }
 
 static void copy_field(cJSON *to, const char *key, const cJSON *from, const char *from_key)
@@ -164,6 +181,11 @@ static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
     if (is_transform(r.job.kind)) {
         json_add_text(options.get(), "etl", r.etl);
         copy_field(options.get(), "etl_args", value, "etl_args");
+        json_ptr pipeline = json_array();
+        for (const std::string &id : r.pipeline)
+            json_append_text(pipeline.get(), id);
+        if (!r.pipeline.empty())
+            json_add_tree(options.get(), "pipeline", std::move(pipeline));
     }
     for (const char *key : {"prepend", "ext", "dry_run", "force", "synchronize"})
         copy_field(options.get(), key, value, key);
@@ -194,16 +216,6 @@ static bool read_selection(bucket_job_request &r, const cJSON *value)
     return r.job.prefix.size() <= object_name_size_max;
 }
 
-static bool refuse_unknown_ways(bucket_job_request &r, const cJSON *value)
-{
-    if (cJSON_GetArraySize(json_get(value, "pipeline")) > 0) {
-        fail(r, error_code::not_implemented, "value.pipeline is not implemented: an object goes through one ETL at a time");
-        return true;
-    }
-    return false;
-}
-
-// In the document an empty list stands for it, with which a job handles nothing.
 static void set_names_apart(bucket_job_request &r, cJSON *options)
 {
     cJSON *names = cJSON_DetachItemFromObject(options, "objnames");
@@ -228,14 +240,14 @@ static bool read_job(bucket_job_request &r, const cJSON *value)
         return false;
     }
     bool has_destination = r.job.kind != "delete-listrange";
-    if (refuse_unknown_ways(r, value) || !read_selection(r, value) || (has_destination && !read_destination(r, value)))
+    if (!read_selection(r, value) || (has_destination && !read_destination(r, value)))
         return false;
     std::string etl(json_text(value, "id"));
     if (is_transform(r.job.kind) && etl.empty()) {
         fail(r, error_code::bad_request, "value.id: which ETL is to transform the objects?");
         return false;
     }
-    if (is_transform(r.job.kind) && !admit_etl(r, etl))
+    if (is_transform(r.job.kind) && (!admit_etl(r, etl, r.etl) || !admit_pipeline(r, value)))
         return false;
     r.job.options = json_print(make_options(r, value).get());
     json_ptr options;

@@ -189,12 +189,20 @@ void proxy_jobs_follow_placement(void *arg, cluster_document &next)
     next.jobs.push_back(std::move(job));
 }
 
+static bool uses_etl(const cJSON *options, std::string_view etl)
+{
+    bool is_used = json_text(options, "etl") == etl;
+    const cJSON *stage = nullptr;
+    cJSON_ArrayForEach(stage, json_get(options, "pipeline")) { is_used = is_used || (cJSON_IsString(stage) && etl == stage->valuestring); }
+    return is_used;
+}
+
 void proxy_jobs_end_with_etl(cluster_document &next, std::string_view etl)
 {
     for (cluster_job &job : next.jobs) {
         json_ptr options;
         std::string where;
-        if (job.ended_ns == 0 && !json_parse(job.options, options, where) && json_text(options.get(), "etl") == etl)
+        if (job.ended_ns == 0 && !json_parse(job.options, options, where) && uses_etl(options.get(), etl))
             job.is_cancelled = true;
     }
 }

@@ -37,6 +37,7 @@ std::vector<sm_view> machines_all()
         exchange_machine_view(),
         held_call_machine_view(),
         housekeeping_machine_view(),
+        interim_machine_view(),
         job_machine_view(),
         launch_machine_view(),
         lifecycle_machine_view(),

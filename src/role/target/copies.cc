@@ -16,7 +16,7 @@
 #include "role/shared/hints.h"
 #include "role/target/moves.h"
 #include "store/object_name.h"
-#include "transfer/transfer.h"
+#include "transfer/pipeline.h"
 
 namespace etlnode {
 
@@ -121,6 +121,14 @@ static void on_done(void *arg, const transfer_report &report)
         exchange_answer_error(x, report.code, report.text, report.status, std::string(report.headers));
 }
 
+void target_begin_transfer(target &t, transfer_request request, const std::vector<std::string> &further)
+{
+    if (further.empty())
+        transfer_begin(*t.transfers, std::move(request));
+    else
+        pipeline_begin(*t.transfers, std::move(request), further);
+}
+
 void target_begin_copy(target &t, exchange &x, std::string bucket, std::string name, const object_query &asks)
 {
     if (t.transfers == nullptr) {
@@ -137,15 +145,17 @@ void target_begin_copy(target &t, exchange &x, std::string bucket, std::string n
     }
     // The pod gets a request of the node's own; only the query of the client's request passes.
     std::string query = url_query_without(exchange_head(x).query, {query_object_to, "synchronize"});
-    transfer_begin(*t.transfers, {.x = &x,
-                                     .query = query,
-                                     .bucket = std::move(bucket),
-                                     .name = std::move(name),
-                                     .etl = asks.etl,
-                                     .by_name = asks.transform == object_transform::by_name,
-                                     .to = to,
-                                     .on_done = on_done,
-                                     .arg = &x});
+    target_begin_transfer(t,
+        {.x = &x,
+            .query = query,
+            .bucket = std::move(bucket),
+            .name = std::move(name),
+            .etl = asks.etl,
+            .by_name = asks.transform == object_transform::by_name,
+            .to = to,
+            .on_done = on_done,
+            .arg = &x},
+        asks.pipeline);
 }
 
 } // namespace etlnode

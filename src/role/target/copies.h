@@ -8,6 +8,7 @@
 #include "job/job_kind.h"
 #include "object/sink.h"
 #include "role/target/target.h"
+#include "transfer/transfer.h"
 
 namespace etlnode {
 
@@ -23,6 +24,9 @@ struct copy_refusal {
 // A sink into the store of this target, or to the one that the placement names. False: there can be none now. Lifetime of the views: the
 // call. Requires: the target has joined its cluster.
 bool target_copy_sink(target &t, const copy_destination &to, sink &out_sink, copy_refusal &out_refusal);
+
+// Through one ETL, or through `further`, too. Requires: the request has an exchange.
+void target_begin_transfer(target &t, transfer_request request, const std::vector<std::string> &further);
 
 // For job_tools; `arg` is the target.
 void *target_begin_job_copy(void *arg, job_copy wanted);

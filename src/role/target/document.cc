@@ -64,6 +64,11 @@ static void on_transfer_end(void *arg, const transfer_report &report)
 }
 
 // Called once the cluster is known, because pods carry its id.
+static bool admits_interim(void *arg, const std::string &bucket, const std::string &name, std::string &out_why)
+{
+    return target_space_admits(*static_cast<target *>(arg), bucket, name, 0, out_why);
+}
+
 void target_begin_etls(target &t)
 {
     if (t.etls != nullptr)
@@ -88,6 +93,7 @@ void target_begin_etls(target &t)
     transfers.pod_ready_wait_ms = t.options.pod_ready_wait_ms;
     transfers.on_end = on_transfer_end;
     transfers.on_none = target_note_work_ended;
+    transfers.admits_interim = admits_interim;
     transfers.arg = &t;
     t.transfers = transfer_host_make(*t.e, *t.objects, *t.etls, transfers);
     etl_registry_begin(*t.etls);

@@ -24,15 +24,16 @@
 #include "role/target/moves.h"
 #include "store/object_extras.h"
 #include "store/object_name.h"
-#include "transfer/transfer.h"
+#include "transfer/pipeline.h"
 
 namespace etlnode {
 
 struct job_copy_run {
     target *t = nullptr;
     job_copy wanted;
-    std::string made_from; // the whole text that is kept beside the content
-    transfer *moving = nullptr;
+    std::string made_from;         // the whole text that is kept beside the content
+    transfer *moving = nullptr;    // either this
+    pipeline *in_stages = nullptr; // or this
     bool is_stopped = false;
     error err;
     std::string text;
@@ -81,6 +82,7 @@ static void on_transferred(void *arg, const transfer_report &report)
 {
     job_copy_run &run = *static_cast<job_copy_run *>(arg);
     run.moving = nullptr;
+    run.in_stages = nullptr;
     run.bytes = report.out_bytes;
     if (report.outcome == transfer_outcome::client_error && report.code == error_code::object_not_found) {
         run.outcome = job_outcome::skipped; // deleted since the plan
@@ -116,17 +118,20 @@ static void begin_transfer(job_copy_run &run)
     if (!find_sink(run, to))
         return;
     std::string query = run.wanted.etl_args.empty() ? std::string() : std::string(query_etl_args) + "=" + url_encode(run.wanted.etl_args);
-    transfer *moving = transfer_begin(*t.transfers, {.request_id = run.wanted.job_id,
-                                                        .query = query,
-                                                        .bucket = run.wanted.bucket,
-                                                        .name = run.wanted.name,
-                                                        .etl = run.wanted.etl,
-                                                        .by_name = false,
-                                                        .to = to,
-                                                        .on_done = on_transferred,
-                                                        .arg = &run});
-    if (moving != nullptr) // otherwise `finish` is posted
-        run.moving = moving;
+    transfer_request request = {.request_id = run.wanted.job_id,
+        .query = query,
+        .bucket = run.wanted.bucket,
+        .name = run.wanted.name,
+        .etl = run.wanted.etl,
+        .by_name = false,
+        .to = to,
+        .on_done = on_transferred,
+        .arg = &run};
+    // What ends at once has posted `finish`, so the run is still there.
+    if (!run.wanted.pipeline.empty())
+        run.in_stages = pipeline_begin(*t.transfers, std::move(request), run.wanted.pipeline);
+    else
+        run.moving = transfer_begin(*t.transfers, std::move(request));
 }
 
 static void go_on(job_copy_run &run, std::string_view origin)
@@ -181,21 +186,36 @@ static void look_here(job_copy_run &run)
     store_lookup(*run.t->objects, run.wanted.to_bucket, run.wanted.to_name, on_row, &run);
 }
 
-// What the ETL is made of; false: it is not here now, and the run has ended.
-static bool find_etl(job_copy_run &run, std::string &out_spec)
+// Adds what the ETL is made of; false: it is not here now, and the run has ended.
+static bool find_etl(job_copy_run &run, const std::string &etl, std::string &out_spec)
 {
     target &t = *run.t;
     etl_view view;
-    if (run.wanted.etl.empty())
-        return true;
-    if (etl_registry_find(*t.etls, run.wanted.etl, view)) {
-        out_spec = view.definition->generation_id.substr(0, view.definition->generation_id.find('-'));
+    if (etl_registry_find(*t.etls, etl, view)) {
+        out_spec += out_spec.empty() ? "" : ",";
+        out_spec += view.definition->generation_id.substr(0, view.definition->generation_id.find('-'));
         return true;
     }
-    bool is_coming = document_find_etl(t.document, run.wanted.etl) != nullptr;
+    bool is_coming = document_find_etl(t.document, etl) != nullptr;
     fail(run, make_error(is_coming ? error_code::not_ready : error_code::etl_not_found),
-        "etl job " + run.wanted.etl + (is_coming ? " is not running here" : " does not exist"));
+        "etl job " + etl + (is_coming ? " is not running here" : " does not exist"));
     return false;
+}
+
+// Of all stages, in order.
+static bool find_etls(job_copy_run &run, std::string &out_spec)
+{
+    if (run.wanted.etl.empty()) {
+        out_spec = "none";
+        return true;
+    }
+    if (!find_etl(run, run.wanted.etl, out_spec))
+        return false;
+    for (const std::string &etl : run.wanted.pipeline) {
+        if (!find_etl(run, etl, out_spec))
+            return false;
+    }
+    return true;
 }
 
 static void begin(void *arg)
@@ -215,8 +235,8 @@ static void begin(void *arg)
         fail(run, make_error(error_code::bad_name), "invalid object name \"" + text_escape(wanted.to_name, 100) + "\": " + wrong);
         return;
     }
-    std::string spec = "none";
-    if (!find_etl(run, spec))
+    std::string spec;
+    if (!find_etls(run, spec))
         return;
     run.made_from = describe_origin(t, wanted, spec);
     const cluster_node *node = document_place(t.document, wanted.to_bucket, wanted.to_name);
@@ -243,12 +263,14 @@ static void stop(void *arg)
     job_copy_run &run = *static_cast<job_copy_run *>(arg);
     if (run.moving != nullptr)
         transfer_stop(*run.moving);
+    else if (run.in_stages != nullptr)
+        pipeline_stop(*run.in_stages);
 }
 
 void target_stop_job_copy(void *copy)
 {
     job_copy_run &run = *static_cast<job_copy_run *>(copy);
-    bool is_moving = run.moving != nullptr && !run.is_stopped;
+    bool is_moving = (run.moving != nullptr || run.in_stages != nullptr) && !run.is_stopped;
     run.is_stopped = true;
     if (is_moving)
         clock_post(*run.t->e, stop, &run);

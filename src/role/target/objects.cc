@@ -18,6 +18,7 @@
 #include "role/shared/hints.h"
 #include "role/target/archive_append.h"
 #include "role/target/archives.h"
+#include "role/target/copies.h"
 #include "role/target/moves.h"
 #include "role/target/object_actions.h"
 #include "role/target/objects.h"
@@ -25,7 +26,7 @@
 #include "role/target/uploads.h"
 #include "store/object_extras.h"
 #include "store/object_name.h"
-#include "transfer/transfer.h"
+#include "transfer/pipeline.h"
 #include "transfer/upload_machine.h"
 
 namespace etlnode {
@@ -364,7 +365,7 @@ static bool is_redirected(const http_head &head)
 }
 
 // Whether the ETL may exist; otherwise the request has been answered.
-static bool admit_etl(target &t, exchange &x, const std::string &etl)
+static bool admit_etl(target &t, exchange &x, const std::string &etl, const char *suffix = "")
 {
     if (t.transfers == nullptr) {
         exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
@@ -377,7 +378,7 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
         std::vector<std::string_view> names;
         for (const cluster_etl &known : t.document.etls)
             names.push_back(known.id);
-        exchange_answer_error(x, error_code::etl_not_found, hint_etl_missing(etl, names));
+        exchange_answer_error(x, error_code::etl_not_found, hint_etl_missing(etl, names) + suffix);
         return false;
     }
     if (!t.was_accepted) {
@@ -389,6 +390,18 @@ static bool admit_etl(target &t, exchange &x, const std::string &etl)
         exchange_answer_error(
             x, error_code::etl_not_found, "etl job " + etl + " does not exist now: it is stopped, and can be started again");
         return false;
+    }
+    return true;
+}
+
+// AIStore's clients look for "entry not found".
+static bool admit_etls(target &t, exchange &x, const object_query &asks)
+{
+    if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
+        return false;
+    for (const std::string &etl : asks.pipeline) {
+        if (!admit_etl(t, x, etl, ": etl_pipeline: entry not found"))
+            return false;
     }
     return true;
 }
@@ -407,14 +420,16 @@ static void begin_transformed(transformed_read &&read)
         return;
     }
     const http_head &head = exchange_head(*r.x);
-    transfer_begin(*r.t->transfers, {.x = r.x,
-                                        .asked = &head,
-                                        .query = head.query,
-                                        .bucket = std::move(r.bucket),
-                                        .name = std::move(r.name),
-                                        .etl = read.asks.etl,
-                                        .by_name = read.asks.transform == object_transform::by_name,
-                                        .to = sink_client(*r.x)});
+    target_begin_transfer(*r.t,
+        {.x = r.x,
+            .asked = &head,
+            .query = head.query,
+            .bucket = std::move(r.bucket),
+            .name = std::move(r.name),
+            .etl = read.asks.etl,
+            .by_name = read.asks.transform == object_transform::by_name,
+            .to = sink_client(*r.x)},
+        read.asks.pipeline);
 }
 
 static void on_source_brought(void *arg, const lesson &learnt)
@@ -490,7 +505,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
     bool is_of_upload = !reads && target_is_of_upload(t, x);
     if (!is_of_upload && is_sent_on(r, reads && asks.transform == object_transform::none))
         return;
-    if (asks.transform != object_transform::none && !admit_etl(t, x, asks.etl))
+    if (!admit_etls(t, x, asks))
         return;
     if ((!reads || asks.is_kept) && !target_has_lease(t)) {
         exchange_answer_error(x, error_code::unavailable, target_lease_text(t));
@@ -558,6 +573,11 @@ static void serve_pod(target &t, exchange &x, const route_match &)
     }
     r.bucket = bucket;
     r.name = name;
+    const store_object *given = t.transfers != nullptr ? pipeline_find_given(*t.transfers, etl_id, bucket, name) : nullptr;
+    if (given != nullptr) { // the routes have admitted GET and HEAD only
+        object_answer_found(r, given);
+        return;
+    }
     if (!check_names(r))
         return;
     if (head.method != "GET" && head.method != "HEAD") {

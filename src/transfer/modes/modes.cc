@@ -43,8 +43,8 @@ std::string mode_query_of(std::string_view asked) { return url_query_without(ask
 
 std::string mode_pod_path(const transfer &t, bool as_uname)
 {
-    std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + t.bucket + "/" + t.name)
-                                : "/" + t.bucket + "/" + url_encode_path(t.name);
+    const std::string &bucket = transfer_mode_of(t.config.mode).pod_reads ? transfer_bucket_for_pod(t) : t.bucket;
+    std::string path = as_uname ? "/" + url_encode_uname("ais/@#/" + bucket + "/" + t.name) : "/" + bucket + "/" + url_encode_path(t.name);
     return t.query.empty() ? path : path + "?" + t.query;
 }
 

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "aistore/object_query.h"
+
+#include "base/limits.h"
 #include "node/api.h"
 
 using namespace etlnode;
@@ -17,7 +19,10 @@ static std::string verdict(const std::string &query, bool reads = true)
         return std::string(err.code == error_code::not_implemented ? "501 " : "400 ") + text;
     if (asked.transform == object_transform::none)
         return "plain";
-    return (asked.transform == object_transform::by_id ? "id " : "name ") + asked.etl;
+    std::string out = (asked.transform == object_transform::by_id ? "id " : "name ") + asked.etl;
+    for (const std::string &etl : asked.pipeline)
+        out += " then " + etl;
+    return out;
 }
 
 static void transforms_are_named_by_id_or_by_name(void **)
@@ -85,10 +90,27 @@ static void empty_broken_and_contradictory_values_are_refused(void **)
     test_has_text(verdict("etl_args=x"), "400 etl_args is given");
 }
 
+static void pipelines_are_lists_behind_a_first_etl(void **)
+{
+    test_eq_text(verdict("etl_name=a&etl_pipeline=b,c"), "name a then b then c");
+    test_eq_text(verdict("uuid=a&etl_pipeline=a"), "id a then a");
+    test_eq_text(verdict("etl_pipeline=b%2Cc&etl_name=a"), "name a then b then c");
+    test_eq_text(verdict("etl_name=a&etl_pipeline="), "name a");
+    test_has_text(verdict("etl_pipeline=b,c"), "400 etl_pipeline is given, and neither etl_name nor uuid");
+    test_has_text(verdict("etl_name=a&etl_pipeline=b&etl_pipeline=c"), "400 the parameter etl_pipeline is given twice");
+    test_has_text(verdict("etl_name=a&etl_pipeline=%zz"), "400 the parameter etl_pipeline is not properly percent-encoded");
+    for (const char *empty : {",", "b,", ",b", "b,,c"})
+        test_has_text(verdict("etl_name=a&etl_pipeline=" + std::string(empty)), "400 etl_pipeline: a name is empty");
+    std::string most = "b";
+    for (size_t i = 2; i < pipeline_stages_max; i++)
+        most += ",b";
+    test_true(verdict("etl_name=a&etl_pipeline=" + most).starts_with("name a then b"));
+    test_has_text(verdict("etl_name=a&etl_pipeline=" + most + ",b"), "400 etl_pipeline: an object goes through at most 16 ETLs");
+    test_has_text(verdict("etl_name=a&etl_pipeline=b", false), "501 etl_name= with PUT needs object_to=");
+}
+
 static void what_is_not_served_yet_says_so(void **)
 {
-    test_has_text(verdict("etl_name=a&etl_pipeline=b,c"), "501 etl_pipeline is not implemented");
-    test_eq_text(verdict("etl_name=a&etl_pipeline="), "name a");
     test_has_text(verdict("archpath=1.txt&etl_name=a"), "501 a transform of a member of an archive is not implemented");
     test_has_text(verdict("archmode=prefix"), "400 archmode is given without archregx");
     test_has_text(verdict("archpath=a&archregx=b"), "400 archpath and archregx exclude each other");
@@ -159,6 +181,7 @@ int main()
         cmocka_unit_test(slips_of_the_hand_never_give_the_plain_object),
         cmocka_unit_test(names_of_other_things_pass),
         cmocka_unit_test(empty_broken_and_contradictory_values_are_refused),
+        cmocka_unit_test(pipelines_are_lists_behind_a_first_etl),
         cmocka_unit_test(what_is_not_served_yet_says_so),
         cmocka_unit_test(a_put_may_name_where_its_result_is_kept),
         cmocka_unit_test(a_query_full_of_keys_is_read_to_its_end),

@@ -80,7 +80,7 @@ static void bad_input_is_refused(void **state)
         {"GET /v1/objects/b/o?uuid=", nullptr, 400, "the parameter uuid is empty"},
         {"GET /v1/objects/b/o?uuid=a&etl_name=b", nullptr, 400, "uuid and etl_name name two ETLs"},
         {"GET /v1/objects/b/o?etl_args=x", nullptr, 400, "which ETL is meant?"},
-        {"GET /v1/objects/b/o?etl_pipeline=a,b", nullptr, 501, "etl_pipeline is not implemented"},
+        {"GET /v1/objects/b/o?etl_pipeline=a,b", nullptr, 400, "which ETL comes first?"},
         {"GET /v1/objects/b/o?archmode=prefix", nullptr, 400, "archmode is given without archregx"},
         {"PUT /v1/objects/b/o?etl_name=e", "x", 501, "etl_name= with PUT needs object_to="},
         {"PUT /v1/objects/b/o?object_to=", "", 400, "the parameter object_to is empty"},

@@ -15,12 +15,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "codec/http_write.h"
+#include "codec/url.h"
 #include "etl/etl_registry.h"
 #include "http/server/exchange.h"
 #include "object/sink.h"
 #include "sm/sm_render.h"
 #include "sm/sm_trace.h"
 #include "store/store.h"
+#include "transfer/pipeline.h"
 #include "transfer/transfer.h"
 #include "transfer/transfer_machines.h"
 #include "transfer/upload_machine.h"
@@ -38,13 +40,16 @@ struct etl_ref {
 };
 struct etl_registry {
     etl_ref etl;
+    etl_ref second; // for pipelines
 };
 
 etl_ref *etl_registry_acquire(etl_registry &registry, std::string_view id)
 {
-    if (!registry.etl.is_known || id != registry.etl.definition.id)
-        return nullptr;
-    return etl_ref_acquire(registry.etl);
+    for (etl_ref *one : {&registry.etl, &registry.second}) {
+        if (one->is_known && id == one->definition.id)
+            return etl_ref_acquire(*one);
+    }
+    return nullptr;
 }
 etl_ref *etl_ref_acquire(etl_ref &ref)
 {
@@ -87,6 +92,7 @@ struct transfer_world {
     etl_registry registry;
     transfer_host *host = nullptr;
     bool has_bucket = true;
+    bool has_space = true; // for what pipelines keep between two stages
     bool opened = false;
     size_t puts = 0; // begun and not ended
     // Of the transfers and uploads that have ended, oldest first.
@@ -103,6 +109,7 @@ struct transfer_world {
 };
 
 inline const char *const world_etl = "JGHEoo89gg";
+inline const char *const world_second_etl = "second0000";
 
 inline etl_ref &etl_of(transfer_world &w) { return w.registry.etl; }
 
@@ -168,8 +175,32 @@ inline error_code world_take_part(
     return w.refuses_part;
 }
 
-// GET|HEAD /b/<name>?<query>: through the ETL. PUT /b/<name>: an upload. PUT /b/<name>?to=<name>: kept through the ETL; ?copy=<name>: as it
-// is.
+// "a,b": the ETLs behind the first one.
+inline std::vector<std::string> world_further(std::string_view query)
+{
+    std::string list;
+    std::vector<std::string> out;
+    if (!url_query_get(query, "etl_pipeline", list))
+        return out;
+    for (size_t at = 0; at <= list.size();) {
+        size_t comma = std::min(list.find(',', at), list.size());
+        out.push_back(list.substr(at, comma - at));
+        at = comma + 1;
+    }
+    return out;
+}
+
+inline void world_begin(transfer_world &w, transfer_request request, std::string_view query)
+{
+    std::vector<std::string> further = world_further(query);
+    if (further.empty())
+        transfer_begin(*w.host, std::move(request));
+    else
+        pipeline_begin(*w.host, std::move(request), std::move(further));
+}
+
+// GET|HEAD /b/<name>?<query>: through the ETL, and those that etl_pipeline= names. PUT /b/<name>: an upload. PUT /b/<name>?to=<name>: kept
+// through the ETL; ?copy=<name>: as it is.
 inline void world_on_request(void *arg, exchange &x)
 {
     auto &w = *static_cast<transfer_world *>(arg);
@@ -184,7 +215,7 @@ inline void world_on_request(void *arg, exchange &x)
         request.asked = &head;
         request.query = head.query;
         request.to = sink_client(x);
-        transfer_begin(*w.host, std::move(request));
+        world_begin(w, std::move(request), head.query);
         return;
     }
     if (head.query.empty()) {
@@ -214,10 +245,19 @@ inline void world_on_request(void *arg, exchange &x)
     bool is_copy = head.query.starts_with("copy=");
     if (is_copy)
         request.etl = {};
-    request.to = world_sink(w, std::string(head.query.substr(is_copy ? 5 : 3)));
+    std::string_view to = std::string_view(head.query).substr(is_copy ? 5 : 3);
+    request.to = world_sink(w, std::string(to.substr(0, to.find('&'))));
     request.on_done = world_on_kept;
     request.arg = &x;
-    transfer_begin(*w.host, std::move(request));
+    world_begin(w, std::move(request), head.query);
+}
+
+inline bool world_admits(void *arg, const std::string &, const std::string &, std::string &out_why)
+{
+    const auto &w = *static_cast<transfer_world *>(arg);
+    if (!w.has_space)
+        out_why = "the disk is used to the limit";
+    return w.has_space;
 }
 
 inline void world_on_end(void *arg, const transfer_report &report)
@@ -255,9 +295,15 @@ inline int world_set_up(void **state)
     etl.endpoint.host = etl.endpoint.client_host = "10.1.2.3";
     etl.endpoint.port = etl.endpoint.client_port = 80;
     etl.endpoint.instance = "c1";
+    w->registry.second.definition = etl.definition;
+    w->registry.second.definition.id = world_second_etl;
+    w->registry.second.definition.generation_id = "g2";
+    w->registry.second.endpoint = etl.endpoint;
+    w->registry.second.endpoint.port = w->registry.second.endpoint.client_port = 81;
     transfer_host_options host;
     host.node_id = "t1";
     host.on_end = world_on_end;
+    host.admits_interim = world_admits;
     host.arg = w;
     w->host = transfer_host_make(w->world->e, *w->objects, w->registry, host);
     http_server_options server;
@@ -276,11 +322,14 @@ inline int world_tear_down(void **state)
     if (w->server != nullptr)
         http_server_stop(*w->server);
     pass(*w, 120'000);
-    CHECK(transfer_host_in_flight(*w->host) == 0 && w->puts == 0 && etl_of(*w).slots == 0);
-    etl_of(*w).is_known = false;
-    transfer_host_etl_changed(*w->host, etl_of(*w));
+    CHECK(transfer_host_in_flight(*w->host) == 0 && w->puts == 0);
+    for (etl_ref *etl : {&w->registry.etl, &w->registry.second}) {
+        CHECK(etl->slots == 0);
+        etl->is_known = false;
+        transfer_host_etl_changed(*w->host, *etl);
+    }
     transfer_host_free(w->host);
-    CHECK(etl_of(*w).holds == 0);
+    CHECK(etl_of(*w).holds == 0 && w->registry.second.holds == 0);
     run(*w);
     CHECK(memory_files(w->world->now, "/data/tmp").empty());
     store_close(w->objects);
