@@ -44,6 +44,8 @@ inline constexpr size_t pod_error_text_max = 4 * kib; // of a pod's error answer
 // Pods.
 inline constexpr size_t pod_connections_max = 64;    // per ETL and target
 inline constexpr size_t pipeline_stages_max = 16;    // ETLs that an object goes through, one after the other
+// Of pod_connections_max, which jobs leave to clients: whoever reads never waits for a whole job
+inline constexpr size_t pod_connections_for_clients = 16;
 inline constexpr size_t pod_queue_max = 256;         // requests waiting for a pod connection or for Ready
 inline constexpr uint64_t pod_ready_wait_ms = 5'000; // how long a request waits for a pod that is restarting
 inline constexpr uint64_t pod_connect_timeout_ms = 5'000;
@@ -163,6 +165,7 @@ inline constexpr uint64_t drain_timeout_ms = 25'000;           // from SIGTERM t
 
 static_assert(http_url_size_max < http_head_size_max);
 static_assert(object_name_size_max * 3 + bucket_name_size_max < http_url_size_max, "a fully percent-encoded name fits a URL");
+static_assert(pod_connections_for_clients < pod_connections_max);
 static_assert(pod_connections_max <= transfers_reserved && transfers_reserved < transfers_max);
 static_assert(heartbeat_interval_ms * 3 < target_silent_ms);
 static_assert(target_silent_ms < target_lease_ms && target_lease_ms + heartbeat_interval_ms < target_lost_ms);
@@ -177,6 +180,7 @@ inline constexpr size_t job_names_size_max = 16 * mib; // of a request with a li
 inline constexpr size_t job_kept_options_size_max = 4 * kib; // of one that has ended
 inline constexpr size_t job_items_at_first = 4;              // of one job, in flight on each target
 inline constexpr size_t copy_items_max = 64;                 // of one job, in flight on each target
+inline constexpr size_t beside_clients_part = 8;               // of a job's items, which it keeps in flight while clients are served
 inline constexpr size_t transform_items_max = 16;            // likewise, through an ETL; its pod has room for pod_connections_max
 inline constexpr size_t selection_range_count_max = 8;       // of a template of names
 inline constexpr size_t job_page_count = 512;                // names read from the index at a time

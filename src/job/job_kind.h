@@ -66,6 +66,8 @@ struct job_tools {
         void (*on_done)(job_item &item, error err, const std::string &text)) = nullptr;
     // Clients are served at this moment; jobs leave them most of the disk.
     bool (*is_busy)(void *arg) = nullptr;
+    // Clients ask for objects. Then a job keeps only a part of its items in flight (job_items_beside_clients). Null: none ever do.
+    bool (*serves_clients)(void *arg) = nullptr;
     void *arg = nullptr;
 };
 

@@ -112,11 +112,19 @@ static void ask_page(job &j)
     store_page(*j.tools.objects, j.plan.bucket, plan_prefix(j.plan), j.plan.after, job_page_count, on_page, &j);
 }
 
+// Jobs take what clients leave. The items that are in flight already go on.
+static size_t items_allowed(const job &j)
+{
+    size_t items_max = j.items_max != 0 ? j.items_max : j.kind->items_max;
+    if (j.tools.serves_clients != nullptr && j.tools.serves_clients(j.tools.arg))
+        items_max = job_items_beside_clients(items_max);
+    return std::min(items_max, j.items_now);
+}
+
 static void begin_items(job &j)
 {
     uint64_t number = 0;
-    size_t items_max = j.items_max != 0 ? j.items_max : j.kind->items_max;
-    while (j.window.in_flight < std::min(items_max, j.items_now) && window_begin_next(j.window, number)) {
+    while (j.window.in_flight < items_allowed(j) && window_begin_next(j.window, number)) {
         j.items.push_back(std::make_unique<job_item>(job_item{&j, number, nullptr}));
         j.kind->begin(*j.items.back());
     }

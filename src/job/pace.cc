@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
+
 namespace etlnode {
 
 static constexpr uint64_t pause_min_ms = 5;
@@ -20,5 +22,7 @@ uint64_t job_pace_take(job_pace &pace, uint64_t now_ms, uint64_t bytes, bool is_
     uint64_t wait_ms = (pace.due_us - now_us) / 1000;
     return wait_ms < pause_min_ms ? 0 : wait_ms;
 }
+
+size_t job_items_beside_clients(size_t items) { return std::max<size_t>(items / beside_clients_part, 1); }
 
 } // namespace etlnode

@@ -6,7 +6,9 @@
 #include "transfer/admission.h"
 
 #include <algorithm>
+#include <map>
 
+#include "base/limits.h"
 #include "port/clock.h"
 
 namespace etlnode {
@@ -81,7 +83,7 @@ void admission_post_wake(transfer_host &host, etl_ref &ref)
     clock_post(*host.e, wake_queue, new wake_request{&host, etl_ref_acquire(ref)});
 }
 
-// A slot is free: wake the oldest waiting transfer. The others need not check.
+// A slot is free: wake the first waiting transfer. The others need not check.
 static void wake_first(void *arg)
 {
     wake_request *wake = static_cast<wake_request *>(arg);
@@ -111,13 +113,38 @@ void admission_leave_queue(transfer &t)
     t.place = admission::none;
 }
 
+// --- who comes first: clients before jobs, and of jobs each in turn
+
+static bool is_of_job(const transfer &t) { return t.x == nullptr; }
+
+// The second of one job stands behind the first of every other job, and so on. A client stands behind the last client.
+static size_t place_in_queue(const std::deque<transfer *> &queue, const transfer &t)
+{
+    size_t turn = 0;
+    for (const transfer *other : queue)
+        turn += is_of_job(*other) && other->job_request_id == t.job_request_id ? 1 : 0;
+    std::map<std::string_view, size_t> turns; // of each job, so far
+    for (size_t at = 0; at < queue.size(); at++) {
+        const transfer &other = *queue[at];
+        if (is_of_job(other) && (!is_of_job(t) || turns[other.job_request_id]++ > turn))
+            return at;
+    }
+    return queue.size();
+}
+
 // A transfer whose ETL is unknown does not wait: its first check refuses it.
 void admission_join_queue(transfer &t)
 {
-    if (t.place != admission::queued && t.pod != nullptr)
-        t.pod->queue.push_back(&t);
+    if (t.place != admission::queued && t.pod != nullptr) {
+        std::deque<transfer *> &queue = t.pod->queue;
+        queue.insert(queue.begin() + static_cast<std::ptrdiff_t>(place_in_queue(queue, t)), &t);
+    }
     t.place = admission::queued;
 }
+
+size_t admission_slots_for(bool is_job) { return is_job ? pod_connections_max - pod_connections_for_clients : pod_connections_max; }
+
+size_t admission_queue_for(bool is_job) { return is_job ? pod_queue_max / 2 : pod_queue_max; }
 
 void admission_take_slot(transfer &t)
 {

@@ -16,10 +16,16 @@ pod_memory *admission_find(transfer_host &host, std::string_view etl_id_or_name)
 // The same for this transfer. What was learnt about an earlier start of the ETL is forgotten.
 pod_memory &admission_memory_of(transfer &t, const etl_view &view);
 
+// How many of a pod's slots, and of the places in its queue, may be taken when this one wants another: clients leave nothing to jobs, and
+// jobs leave the last ones to clients.
+size_t admission_slots_for(bool is_job);
+size_t admission_queue_for(bool is_job);
+
+// Clients stand before jobs, and of jobs each has its turn.
 void admission_join_queue(transfer &t);  // no effect if it is queued already
 void admission_leave_queue(transfer &t); // no effect if it is not queued
 void admission_take_slot(transfer &t);
-void admission_release_slot(transfer &t); // no effect without a slot; wakes the oldest in the queue
+void admission_release_slot(transfer &t); // no effect without a slot; wakes the first in the queue
 // The pod has changed: all transfers that wait for it check again in the loop's next iteration.
 void admission_post_wake(transfer_host &host, etl_ref &ref);
 // Forgets an ETL that is gone and that no transfer waits for. True: `memory` has been freed.

@@ -98,6 +98,7 @@ static void finish(transfer &t, ending how, sink_refusal *why = nullptr)
                             ? t.object->row.size
                             : 0;
     release_all(t);
+    t.host->clients -= t.x != nullptr ? 1 : 0;
     open_count_end(t.host->in_flight);
     if (t.pod != nullptr) {
         t.pod->transfers--;

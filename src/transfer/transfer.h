@@ -92,6 +92,7 @@ void transfer_pod_read_end(transfer_pod_read *read);
 // An ETL's pod has changed (etl_registry_options.on_change): requests that wait for it check again.
 void transfer_host_etl_changed(transfer_host &host, etl_ref &ref);
 size_t transfer_host_in_flight(const transfer_host &host);
+size_t transfer_host_clients(const transfer_host &host); // of them, for clients and not for jobs
 // Number of ETLs that are remembered: those that the registry knows, and those that a transfer still waits for.
 size_t transfer_host_remembered(const transfer_host &host);
 // Transfers waiting for a store lookup. They outlive their client, because the lookup cannot be cancelled.

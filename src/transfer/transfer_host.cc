@@ -32,13 +32,14 @@ static constinit const http_head plain_get = [] {
 }();
 
 // Why there is no room for another transfer; empty: there is room.
-static std::string refusal(const transfer_host &host, const pod_memory *pod, const std::string &id, bool is_continued)
+static std::string refusal(const transfer_host &host, const transfer_request &request, const pod_memory *pod, const std::string &id)
 {
     bool has_many = pod != nullptr && pod->transfers >= pod_connections_max;
-    if (!is_continued && host.in_flight.count >= transfers_max - (has_many ? transfers_reserved : 0))
+    if (!request.is_continued && host.in_flight.count >= transfers_max - (has_many ? transfers_reserved : 0))
         return "too many transformed reads in flight";
     // The second limit also covers transfers that still look up their object.
-    if (pod != nullptr && (pod->queue.size() >= pod_queue_max || pod->transfers >= pod_queue_max + pod_connections_max))
+    const size_t queue_max = admission_queue_for(request.x == nullptr);
+    if (pod != nullptr && (pod->queue.size() >= queue_max || pod->transfers >= queue_max + pod_connections_max))
         return "too many requests wait for the pod of etl job " + id;
     return {};
 }
@@ -61,7 +62,7 @@ transfer *transfer_begin(transfer_host &host, transfer_request request)
 {
     pod_memory *pod = request.etl.empty() ? nullptr : admission_find(host, request.etl);
     std::string id(pod != nullptr ? etl_ref_id(*pod->ref) : request.etl);
-    if (std::string why = refusal(host, pod, id, request.is_continued); !why.empty()) {
+    if (std::string why = refusal(host, request, pod, id); !why.empty()) {
         if (request.given != nullptr)
             store_release(*host.objects, request.given);
         refuse(request, why);
@@ -91,6 +92,7 @@ transfer *transfer_begin(transfer_host &host, transfer_request request)
     t->done_arg = request.arg;
     t->began_ms = clock_now_ms(*host.e);
     open_count_begin(host.in_flight);
+    host.clients += t->x != nullptr ? 1 : 0;
     t->pod = pod;
     if (pod != nullptr)
         pod->transfers++;
@@ -152,6 +154,7 @@ void transfer_host_etl_changed(transfer_host &host, etl_ref &ref)
 }
 
 size_t transfer_host_in_flight(const transfer_host &host) { return host.in_flight.count; }
+size_t transfer_host_clients(const transfer_host &host) { return host.clients; }
 size_t transfer_host_remembered(const transfer_host &host) { return host.pods.size(); }
 size_t transfer_host_lookups(const transfer_host &host) { return host.lookups.count; }
 uint64_t transfer_host_unsolicited(const transfer_host &host) { return http_client_unsolicited(*host.client); }

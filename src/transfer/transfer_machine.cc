@@ -312,7 +312,7 @@ void transfer_try_pod(transfer &t)
     case read_action::reverse:
     case read_action::redirect_to_pod: {
         pod_memory &memory = admission_memory_of(t, view);
-        if (action != read_action::redirect_to_pod && etl_ref_slots_taken(*memory.ref) >= pod_connections_max) {
+        if (action != read_action::redirect_to_pod && etl_ref_slots_taken(*memory.ref) >= admission_slots_for(t.x == nullptr)) {
             if (t.err.code == error_code::overloaded)
                 return;                                          // it already waits for a slot
             uint64_t patience = view.definition->obj_timeout_ms; // the pod works, it is only busy

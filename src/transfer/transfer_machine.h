@@ -135,7 +135,7 @@ struct pod_memory {
     bool method_known = false; // one of POST and PUT has succeeded
     bool by_put = false;
     bool unframed_logged = false; // it has been logged that its answers end by closing
-    std::deque<transfer *> queue; // waiting for Ready or for a slot, oldest first
+    std::deque<transfer *> queue; // waiting for Ready or for a slot: clients, oldest first, then jobs in turns
 };
 
 struct transfer_host {
@@ -149,6 +149,7 @@ struct transfer_host {
     std::map<std::string, uint64_t> deaths; // by pull_key: when the pod died while reading the object, for clients with etl_name=
     std::unordered_map<std::string, const store_object *> given; // by pull_key: what the stages of pipelines read here
     open_count in_flight;
+    size_t clients = 0; // of them, for clients
     open_count lookups; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then
     uint64_t next_id = 1;
 };

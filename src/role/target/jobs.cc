@@ -47,6 +47,13 @@ static bool is_busy(void *arg)
     return t.public_server != nullptr && http_server_in_flight(*t.public_server) > 0;
 }
 
+// Also those whose transform takes long.
+static bool serves_clients(void *arg)
+{
+    const target &t = *static_cast<target *>(arg);
+    return target_serves_clients(t) || (t.transfers != nullptr && transfer_host_clients(*t.transfers) > 0);
+}
+
 static void on_change(void *arg)
 {
     target &t = *static_cast<target *>(arg);
@@ -66,6 +73,7 @@ void target_begin_jobs(target &t)
         .follow = target_job_follow,
         .remove = target_job_remove,
         .is_busy = is_busy,
+        .serves_clients = serves_clients,
         .arg = &t};
     options.on_change = on_change;
     options.on_none = target_note_work_ended;

@@ -495,7 +495,8 @@ static void serve_object(target &t, exchange &x, const route_match &)
     }
     if (!check_names(r) || !target_knows_placement(t, x))
         return;
-    t.last_client_ms = clock_now_ms(*t.e);
+    if (!http_head_has(head, header_cluster_secret)) // another target works for a job
+        t.last_client_ms = clock_now_ms(*t.e);
     object_query asks;
     std::string wrong_query;
     if (error err = object_query_read(head.query, object_use_of(head.method), asks, wrong_query)) {

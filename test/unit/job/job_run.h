@@ -21,6 +21,7 @@ struct run_state {
     ledger_job last;
     bool has_news = false;
     uint64_t epoch = 1;
+    bool serves_clients = false;
     std::set<std::string> buckets = {"b", "c"};
 };
 
@@ -53,6 +54,7 @@ inline job &make_job(run_state &r, const job_kind &kind)
     j.tools.next_bucket = next_bucket;
     j.tools.epoch = [](void *arg) { return static_cast<run_state *>(arg)->epoch; };
     j.tools.is_busy = [](void *) { return false; };
+    j.tools.serves_clients = [](void *arg) { return static_cast<run_state *>(arg)->serves_clients; };
     j.tools.arg = &r;
     j.kind = &kind;
     j.order = {.id = "j1", .kind = kind.name, .options = "{\"rate\": 1000000000}"};

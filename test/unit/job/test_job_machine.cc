@@ -527,6 +527,38 @@ static void it_begins_with_few(void **)
     close_world(r.f);
 }
 
+// What is in flight goes on; only one at a time follows until they have gone.
+static void clients_come_first(void **)
+{
+    run_state r;
+    open_world(r, sample());
+    held_count = 0;
+    begin_job(r, holding);
+    memory_advance(*r.f.world, 100);
+    test_eq(held_count, 4u);
+    r.serves_clients = true;
+    for (int i = 0; i < 3; i++) {
+        job_item *ending = held[--held_count];
+        job_item_ended(*ending, job_outcome::done, 1);
+        memory_advance(*r.f.world, 100);
+    }
+    test_eq(held_count, 1u); // none has followed
+    for (int i = 0; i < 3; i++) {
+        job_item *ending = held[--held_count];
+        job_item_ended(*ending, job_outcome::done, 1);
+        memory_advance(*r.f.world, 100);
+        test_eq(held_count, 1u); // but it goes on
+    }
+    r.serves_clients = false;
+    job_item *ending = held[--held_count];
+    job_item_ended(*ending, job_outcome::done, 1);
+    memory_advance(*r.f.world, 100);
+    test_eq(held_count, 4u);
+    job_stop(*r.j);
+    test_true(end_all(r, end_stopped));
+    close_world(r.f);
+}
+
 // What was handed to the index before is in the first page: the ledger's change comes behind it.
 static void nothing_is_read_before_the_ledger_has_answered(void **)
 {
@@ -559,6 +591,7 @@ int main()
         cmocka_unit_test(what_lies_elsewhere_is_waited_for),
         cmocka_unit_test(while_objects_move_no_pass_counts),
         cmocka_unit_test(it_begins_with_few),
+        cmocka_unit_test(clients_come_first),
         cmocka_unit_test(an_object_that_cannot_be_read_fails),
         cmocka_unit_test(an_object_that_goes_is_skipped),
         cmocka_unit_test(what_ended_was_saved_when_it_was_stopped),

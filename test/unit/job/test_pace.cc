@@ -32,6 +32,14 @@ static void it_leaves_clients_the_disk(void **)
     test_true(busy * 3 < alone && busy * 6 > alone);
 }
 
+static void it_leaves_clients_the_pods(void **)
+{
+    test_eq(job_items_beside_clients(64), 8u);
+    test_eq(job_items_beside_clients(16), 2u);
+    for (size_t items : {size_t{0}, size_t{1}, size_t{7}, size_t{8}})
+        test_eq(job_items_beside_clients(items), 1u); // it always goes on
+}
+
 static void small_pieces_cost_more_than_their_bytes(void **) { test_true(read_for_a_second(1 << 20, 1, false) <= 256); }
 
 static void time_that_was_not_used_is_lost(void **)
@@ -52,6 +60,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(it_keeps_the_rate),
         cmocka_unit_test(it_leaves_clients_the_disk),
+        cmocka_unit_test(it_leaves_clients_the_pods),
         cmocka_unit_test(small_pieces_cost_more_than_their_bytes),
         cmocka_unit_test(time_that_was_not_used_is_lost),
         cmocka_unit_test(without_a_rate_nothing_waits),
