@@ -120,7 +120,7 @@ inline constexpr std::string_view annotation_obj_timeout = "obj_timeout";
 inline constexpr std::string_view annotation_require_framing = "require_framing";
 inline constexpr std::string_view annotation_reuse_connections = "reuse_connections";
 inline constexpr std::string_view annotation_hpull_address = "hpull_address";
-inline constexpr std::string_view annotation_direct_put = "support_direct_put"; // accepted, but without effect
+inline constexpr std::string_view annotation_direct_put = "support_direct_put";
 // Set by kubectl-local on its pods: "host:port" where the node reaches the container. The base URL under which the container reaches the
 // node is rewritten by kubectl-local itself (docs/PROTOCOL.md, "kubectl-local").
 inline constexpr std::string_view annotation_local_address = "etlnode.local/address";

@@ -42,8 +42,8 @@ inline constexpr uint64_t peer_patience_ms = 60'000;  // a peer target that neit
 inline constexpr size_t pod_error_text_max = 4 * kib; // of a pod's error answer, shown to the client
 
 // Pods.
-inline constexpr size_t pod_connections_max = 64;    // per ETL and target
-inline constexpr size_t pipeline_stages_max = 16;    // ETLs that an object goes through, one after the other
+inline constexpr size_t pod_connections_max = 64; // per ETL and target
+inline constexpr size_t pipeline_stages_max = 16; // ETLs that an object goes through, one after the other
 // Of pod_connections_max, which jobs leave to clients: whoever reads never waits for a whole job
 inline constexpr size_t pod_connections_for_clients = 16;
 inline constexpr size_t pod_queue_max = 256;         // requests waiting for a pod connection or for Ready
@@ -180,7 +180,7 @@ inline constexpr size_t job_names_size_max = 16 * mib; // of a request with a li
 inline constexpr size_t job_kept_options_size_max = 4 * kib; // of one that has ended
 inline constexpr size_t job_items_at_first = 4;              // of one job, in flight on each target
 inline constexpr size_t copy_items_max = 64;                 // of one job, in flight on each target
-inline constexpr size_t beside_clients_part = 8;               // of a job's items, which it keeps in flight while clients are served
+inline constexpr size_t beside_clients_part = 8;             // of a job's items, which it keeps in flight while clients are served
 inline constexpr size_t transform_items_max = 16;            // likewise, through an ETL; its pod has room for pod_connections_max
 inline constexpr size_t selection_range_count_max = 8;       // of a template of names
 inline constexpr size_t job_page_count = 512;                // names read from the index at a time

@@ -18,7 +18,7 @@ static constexpr etl_choice choices[] = {
     {annotation_require_framing, "", "require_framing", true, &etl_config::require_framing},
     {annotation_reuse_connections, "", "reuse_connections", false, &etl_config::reuse_connections},
     {annotation_hpull_address, "", "hpull_address", false, &etl_config::hpull_address},
-    {annotation_direct_put, "support_direct_put", nullptr, false, etl_no_field{}},
+    {annotation_direct_put, "support_direct_put", "direct_put", false, &etl_config::direct_put},
     {"", "", "runtime_spec", true, &etl_config::runtime_spec},
 };
 

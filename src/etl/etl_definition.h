@@ -22,6 +22,7 @@ struct etl_config {
     bool require_framing = false;  // refuse answers that have neither Content-Length nor chunks
     bool reuse_connections = true; // a connection to the pod may carry several requests
     client_address hpull_address = client_address::pod_ip;
+    bool direct_put = false;   // the pod may put a result itself where it is kept
     bool runtime_spec = false; // started by a message of today's clients (image, command, env): hpush tries PUT before POST
 };
 

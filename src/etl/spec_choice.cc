@@ -77,13 +77,23 @@ static error read_duration(
     return is_default ? no_error : spec_read_duration(node, name, field.max_ms, config.*field.ms, out_reason);
 }
 
+// AIStore's own templates leave a placeholder there. It is a wish, so what cannot be read is none.
+static error read_flag(const yaml_node &node, std::string_view name, bool etl_config::*field, etl_config &config, std::string &out_reason)
+{
+    std::string ignored;
+    if (field != &etl_config::direct_put)
+        return read_bool(node, name, config.*field, out_reason);
+    (void)read_bool(node, name, config.*field, ignored);
+    return no_error;
+}
+
 error spec_read_choice(const etl_choice &choice, const yaml_node &value, std::string_view name, etl_config &config, std::string &out_reason)
 {
     return std::visit(overloaded{
                           [](etl_no_field) { return no_error; },
                           [&](etl_mode etl_config::*field) { return read_mode(value, name, config.*field, out_reason); },
                           [&](client_address etl_config::*field) { return read_address(value, name, config.*field, out_reason); },
-                          [&](bool etl_config::*field) { return read_bool(value, name, config.*field, out_reason); },
+                          [&](bool etl_config::*field) { return read_flag(value, name, field, config, out_reason); },
                           [&](etl_duration_field field) { return read_duration(value, name, field, config, out_reason); },
                       },
         choice.field);

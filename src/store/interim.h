@@ -20,6 +20,7 @@ struct interim;
 interim *interim_start(store &s, std::string bucket, std::string name);
 // Takes what fits into the memory, and returns how much that is. Requires: no interim_spill in progress.
 size_t interim_add(interim &i, std::string_view bytes);
+size_t interim_room(const interim &i); // how much fits
 bool interim_is_full(const interim &i);
 // Writes what is in the memory into the file; completes once. After a failure (no_space, io, too_many_files) only interim_abort may
 // follow.

@@ -297,6 +297,7 @@ size_t interim_add(interim &i, std::string_view bytes)
     return bytes.size();
 }
 
+size_t interim_room(const interim &i) { return interim_memory_size - i.held.size(); }
 bool interim_is_full(const interim &i) { return i.held.size() == interim_memory_size; }
 
 void interim_spill(interim &i, void (*on_written)(void *arg, error err), void *arg)

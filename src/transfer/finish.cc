@@ -32,6 +32,7 @@ static void release_all(transfer &t)
     stage_cancel(t.at_pod);
     source_close(t.from);
     pull_forget(t);
+    direct_put_withdraw(t);
     if (t.check != nullptr)
         answer_check_cancel(*t.check);
     t.check = nullptr;
@@ -260,7 +261,9 @@ void finish_pod_error(transfer &t)
         finish_first_error(t);
         return;
     }
-    failure_set_pod_error(t, t.answer_status, pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered), t.retry_after);
+    // It was asked as often as it may be: a job must not wait for it any longer.
+    int status = direct_put_is_offered(t) && t.retry_reason == retry_reason_transient ? 502 : t.answer_status;
+    failure_set_pod_error(t, status, pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered), t.retry_after);
     finish_failed(t);
 }
 

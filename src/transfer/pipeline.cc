@@ -26,11 +26,11 @@ struct pipeline {
     std::vector<std::string> etls;
     size_t at = 0; // the stage that runs
     transfer_request whole;
-    std::string request_id, query;       // of the whole, which lives no longer than its call
-    transfer *moving = nullptr;          // the stage that runs
-    const store_object *given = nullptr; // what it reads; null: the store's object
-    std::string given_as, given_key;     // where a pod finds that
-    const store_object *made = nullptr;  // what it made
+    std::string request_id, query, direct_to; // of the whole, which lives no longer than its call
+    transfer *moving = nullptr;               // the stage that runs
+    const store_object *given = nullptr;      // what it reads; null: the store's object
+    std::string given_as, given_key;          // where a pod finds that
+    const store_object *made = nullptr;       // what it made
 };
 
 static pipeline &of(void *arg) { return *static_cast<pipeline *>(arg); }
@@ -119,6 +119,7 @@ static bool begin_stage(pipeline &p)
                                                    .on_done = on_stage,
                                                    .arg = &p,
                                                    .given = p.given != nullptr ? store_share(*p.host->objects, *p.given) : nullptr,
+                                                   .direct_to = is_last ? std::string_view(p.direct_to) : std::string_view(),
                                                    .given_as = p.given != nullptr ? std::string_view(p.given_as) : std::string_view(),
                                                    .stage_text = stage_text,
                                                    .is_continued = p.at > 0});
@@ -154,6 +155,7 @@ pipeline *pipeline_begin(transfer_host &host, transfer_request request, std::vec
         p->etls.push_back(std::move(etl));
     p->request_id = request.request_id;
     p->query = request.query;
+    p->direct_to = request.direct_to;
     p->whole = std::move(request);
     std::string text;
     if (refuses_head(*p, text)) {

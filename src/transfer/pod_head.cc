@@ -94,6 +94,7 @@ void pod_head_note(transfer &t, const http_head &head)
     t.retry_after.clear();
     if (head.status == 429 || head.status == 503)
         t.retry_after = http_head_get(head, "Retry-After").substr(0, retry_after_size_max);
+    t.retry_reason = head.status == 503 ? std::string(http_head_get(head, header_retry_reason)) : std::string();
     if (!is_retry_after(t.retry_after))
         t.retry_after.clear();
     t.buffered.clear();

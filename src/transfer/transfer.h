@@ -46,6 +46,7 @@ struct transfer_host_options {
     void (*on_end)(void *arg, const transfer_report &report) = nullptr;
     void (*on_none)(void *arg) = nullptr; // none is in flight any more, or no lookup is under way; null: nobody wants to hear it
     void *arg = nullptr;
+    std::string direct_url; // base URL under which pods put results themselves, "http://HOST:PORT"; empty: they cannot
     // For what pipelines keep between two stages: whether the disk has room (sink_interim_options.admits). Null: it always has.
     bool (*admits_interim)(void *arg, const std::string &bucket, const std::string &name, std::string &out_why) = nullptr;
 };
@@ -73,7 +74,8 @@ struct transfer_request {
     // As a stage of a pipeline (pipeline.h).
     // Instead of the store's object: what the former stage made. The transfer takes over the hold.
     const store_object *given = nullptr;
-    std::string_view given_as = {}; // the bucket's name under which a pod that reads finds `given`. Lifetime: the call
+    std::string_view direct_to = {}; // BUCKET/OBJECT where the result is kept: a pod that can may put it there itself. Lifetime: the call
+    std::string_view given_as = {};  // the bucket's name under which a pod that reads finds `given`. Lifetime: the call
     // Put before failures: "stage 2 of 3, etl job x: ". The target then asks the pod in every mode. Lifetime: the call
     std::string_view stage_text = {};
     bool is_continued = false; // it was admitted with its first stage

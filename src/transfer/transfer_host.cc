@@ -87,6 +87,7 @@ transfer *transfer_begin(transfer_host &host, transfer_request request)
     CHECK((request.given != nullptr) == !request.given_as.empty());
     t->given_as = request.given_as;
     t->stage_text = request.stage_text;
+    t->direct_to = request.direct_to;
     t->to = request.to;
     t->on_done = request.on_done;
     t->done_arg = request.arg;
@@ -163,7 +164,7 @@ void transfer_host_free(transfer_host *host)
 {
     CHECK(host->in_flight.count == 0);
     CHECK(host->lookups.count == 0);
-    CHECK(host->given.empty());
+    CHECK(host->given.empty() && host->offers.empty());
     for (auto &[ref, pod] : host->pods)
         etl_ref_release(*ref);
     http_client_free(host->client);

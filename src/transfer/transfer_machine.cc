@@ -67,7 +67,8 @@ static void send_request(transfer &t)
     admission_leave_queue(t);
     timer_stop(*t.e, t.deadline_timer);
     admission_take_slot(t);
-    if (transfer_mode_of(t.config.mode).pod_reads)
+    direct_put_offer(t);
+    if (transfer_mode_of(t.config.mode).pod_reads || direct_put_is_offered(t))
         pull_await(t);
     t.err = no_error;
     begin_stage(t);
@@ -134,11 +135,16 @@ static void deliver_object(transfer &t)
     deliver(t);
 }
 
-// The whole answer is in t.buffered.
+// The whole answer is in t.buffered. Without a byte it says that the pod has put the result itself, if it has.
 static void deliver_buffered(transfer &t)
 {
     timer_stop(*t.e, t.deadline_timer);
     source_close(t.from);
+    if (t.buffered.empty() && direct_put_has_result(t)) {
+        t.from = source_stored(*t.e, *t.host->objects, direct_put_take(t), t.host->lookups);
+        deliver(t);
+        return;
+    }
     if (!sink_takes_answer(t.to)) {
         t.from = source_memory(*t.e, std::move(t.buffered), {});
         deliver(t);
@@ -171,6 +177,19 @@ static void check_end(transfer &t)
     answer_check_judge(*t.check);
 }
 
+// The pod could not send its result a second time. Others may have its place meanwhile.
+static void pause_for_pod(transfer &t)
+{
+    static constexpr uint64_t first_ms = 1'000, most_ms = 30'000;
+    source_close(t.from);
+    t.buffered.clear();
+    admission_release_slot(t);
+    timer_arm(*t.e, t.deadline_timer, std::min(first_ms << t.transient_failures, most_ms));
+    t.transient_failures++;
+    t.wait_until_ms = 0;
+    t.err = no_error;
+}
+
 // --- guards
 
 static bool is_plain(const transfer &t) { return t.etl_id.empty(); }
@@ -182,6 +201,12 @@ static bool may_try_other_method(const transfer &t)
     if (!transfer_mode_of(t.config.mode).tries_methods || t.first_status != 0 || !finish_may_be_of_method(t.answer_status))
         return false;
     return !t.pod->method_known;
+}
+
+static bool may_put_again(const transfer &t)
+{
+    static constexpr size_t tries_max = 10;
+    return direct_put_is_offered(t) && t.retry_reason == retry_reason_transient && t.transient_failures < tries_max;
 }
 
 static bool first_was_of_handler(const transfer &t) { return t.first_status != 0 && !finish_knows_not_method(t.first_status); }
@@ -214,6 +239,7 @@ static constexpr sm_state<transfer> states[] = {
     {S::awaiting_pod, sm_busy, OBJECT | QUEUE | DEADLINE | SINK, OBJECT | QUEUE | DEADLINE | SINK},
     {S::awaiting_answer, 0, OBJECT | SLOT | STAGE | SINK, OBJECT | SLOT | STAGE | SINK},
     {S::collecting_error, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | DEADLINE | SINK},
+    {S::pausing, sm_busy, OBJECT | DEADLINE | SINK, OBJECT | DEADLINE | SINK},
     {S::buffering, sm_busy, OBJECT | SLOT | SOURCE | DEADLINE | SINK, OBJECT | SLOT | SOURCE | VERDICT | DEADLINE | SINK},
     {S::streaming, 0, SINK, OBJECT | SLOT | SOURCE | VERDICT | PUMP | SINK},           // the pump has deadlines
     {S::verifying, 0, OBJECT | SLOT | VERDICT | SINK, OBJECT | SLOT | VERDICT | SINK}, // so has the check
@@ -244,10 +270,14 @@ static constexpr sm_row<transfer> rows[] = {
     {S::awaiting_answer, E::call_failed, always, SM_FN(finish_failed), S::done},
     {S::awaiting_answer, E::stop, always, SM_FN(finish_stopped), S::done},
 
+    {S::collecting_error, E::error_text_read, SM_FN(may_put_again), SM_FN(pause_for_pod), S::pausing},
     {S::collecting_error, E::error_text_read, SM_FN(may_try_other_method), SM_FN(send_by_other_method), S::awaiting_answer},
     {S::collecting_error, E::error_text_read, always, SM_FN(finish_pod_error), S::done},
     {S::collecting_error, E::deadline, always, SM_FN(finish_pod_error), S::done},
     {S::collecting_error, E::stop, always, SM_FN(finish_stopped), S::done},
+
+    {S::pausing, E::deadline, always, SM_FN(enqueue), S::awaiting_pod},
+    {S::pausing, E::stop, always, SM_FN(finish_stopped), S::done},
 
     {S::buffering, E::end_reached, SM_FN(is_unjudged), SM_FN(check_end), S::verifying},
     {S::buffering, E::end_reached, always, SM_FN(deliver_buffered), S::streaming},
@@ -274,7 +304,7 @@ static constexpr sm_row<transfer> rows[] = {
 // What to do outside of the step.
 static void note_news(transfer &t, S from, E event)
 {
-    if (event == E::object_found && sm_state_of(t) == S::awaiting_pod)
+    if ((event == E::object_found || from == S::pausing) && sm_state_of(t) == S::awaiting_pod)
         sm_news_put(t.news, transfer_news::look_at_pod);
     else if (from == S::awaiting_answer && sm_state_of(t) == S::buffering)
         sm_news_put(t.news, transfer_news::read_body);
@@ -389,6 +419,8 @@ static void on_head(void *arg, const http_head &head)
     } else if (head.status == 304 && pod_head_may_be_unmodified(t)) {
         pod_head_keep_headers(t, head);
         step(t, E::answer_bodyless);
+    } else if (head.status == 204 && direct_put_has_result(t)) {
+        step(t, is_sound(t) ? E::answer_whole : E::answer_refused);
     } else if (pod_head_accepts(t, head) && is_sound(t)) {
         on_good_head(t, head);
     } else {

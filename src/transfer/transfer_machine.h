@@ -17,6 +17,7 @@
 #include "sm/sm.h"
 #include "sm/sm_news.h"
 #include "transfer/answer_check.h"
+#include "transfer/direct_put.h"
 #include "transfer/modes/modes.h"
 #include "transfer/pull.h"
 #include "transfer/stage.h"
@@ -37,6 +38,7 @@ struct transfer {
         awaiting_pod,
         awaiting_answer,
         collecting_error,
+        pausing,
         buffering,
         streaming,
         verifying,
@@ -85,7 +87,11 @@ struct transfer {
     // Of a stage of a pipeline; empty otherwise.
     std::string given_as;   // the object is what the stage before made; the bucket's name under which a pod that reads finds it
     std::string stage_text; // put before failures
-    source from;            // the object, the pod's answer once it has a head, or that answer from memory
+    std::string direct_to;  // BUCKET/OBJECT where the result is kept; empty: a client reads it
+    // The place that was offered to the pod (direct_put.h); empty: none
+    std::string direct_secret, direct_url;
+    size_t transient_failures = 0; // of the pod's direct puts
+    source from;                   // the object, the pod's answer once it has a head, or that answer from memory
     sink to;
     void (*on_done)(void *arg, const transfer_report &report) = nullptr;
     void *done_arg = nullptr;
@@ -115,6 +121,7 @@ struct transfer {
     std::string answer_headers;             // for a client, whole lines
     std::string answer_type, answer_coding; // Content-Type, Content-Encoding
     std::string retry_after;                // of a pod's 429 or 503
+    std::string retry_reason;               // of a pod's 503
     uint64_t part_size = 0;                 // of a 206, according to its Content-Range; 0: unknown
     std::string buffered;                   // error text, or the beginning of an answer
     bool is_begun = false;                  // sink_begin was called
@@ -148,6 +155,7 @@ struct transfer_host {
     std::unordered_map<std::string, pull_progress> pulls; // by pull_key: objects that a pod may read here while clients wait
     std::map<std::string, uint64_t> deaths; // by pull_key: when the pod died while reading the object, for clients with etl_name=
     std::unordered_map<std::string, const store_object *> given; // by pull_key: what the stages of pipelines read here
+    std::unordered_map<std::string, direct_offer> offers;        // by their secrets
     open_count in_flight;
     size_t clients = 0; // of them, for clients
     open_count lookups; // and reads that the store or the disk still owes an answer; the transfer may have ended, and is not in flight then

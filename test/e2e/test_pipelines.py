@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Objects through several ETLs, one after the other: every mode in every place, whole or not at all."""
+"""Objects through several ETLs, one after the other: every mode in every place, whole or not at all. Results that pods put themselves. Clients beside jobs."""
 import concurrent.futures
 import glob
 import hashlib
@@ -15,7 +15,9 @@ from harness import pod_spec, request, until
 
 # Puts <X ...> around the object, so that the order of stages shows. The arguments: port, X, framing, what else it does.
 WRAP = transformers.COMMON + '''
+import http.client, threading, urllib.parse
 MARK = sys.argv[2].encode()
+tries, come, gate = [], [], threading.Event()
 FRAMING = sys.argv[3]
 HOW = sys.argv[4] if len(sys.argv) > 4 else ""
 class H(Base):
@@ -33,11 +35,38 @@ class H(Base):
             self.wfile.write(b"0\\r\\n\\r\\n")
         else:
             self.wfile.write(data)
+    def direct(self, data):
+        """Puts the result where the target says, as AIStore's servers do."""
+        url, base = urllib.parse.urlsplit(self.headers["Ais-Node-Url"]), urllib.parse.urlsplit(os.environ["AIS_TARGET_URL"])
+        for number in range(2 if "twice" in HOW else 1):
+            target = http.client.HTTPConnection(url.netloc, timeout=30)
+            target.request("PUT", base.path + url.path + "?" + url.query, b"put " + data if "chunked" not in HOW else iter([b"put ", data]), encode_chunked=True,
+                           headers={"Transfer-Encoding": "chunked"} if "chunked" in HOW else {})
+            answer = target.getresponse()
+            if answer.status != 200 or answer.read(): return self.reply(b"the target said %d" % answer.status, 502)
+        self.send_response(204 if "204" in HOW else 200)
+        if "204" not in HOW: self.send_header("Content-Length", "0")
+        self.end_headers()
     def wrapped(self, data):
         query = self.path.partition("?")[2]
         return b"<" + MARK + (b"?" + query.encode() if query else b"") + b" " + data + b">"
+    def gate(self, data):
+        """Holds every object but those that open the gate, or say who has come."""
+        if b"open" in data: gate.set()
+        if not data.startswith((b"open", b"seen")):
+            come.append(data.decode())
+            gate.wait(100)
+        self.reply("\\n".join(come).encode() if data == b"seen" else data)
     def do_POST(self):
         data = b"".join(self.pieces())
+        if HOW == "transient" and len(tries) < 2:
+            tries.append(1)
+            self.send_response(503)
+            self.send_header("Ais-Etl-Retry-Reason", "direct-put-transient")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
+        if "direct" in HOW and "Ais-Node-Url" in self.headers: return self.direct(self.wrapped(data))
+        if HOW == "gate": return self.gate(data)
         if HOW == "wait": time.sleep(30)
         if HOW == "fail": return self.reply(b"no such colour", 422)
         self.reply(self.wrapped(data))
@@ -46,7 +75,9 @@ class H(Base):
         if HOW == "path": return self.reply(self.path.encode())
         try:
             with urllib.request.urlopen(os.environ["AIS_TARGET_URL"] + self.path.split("?")[0], timeout=30) as source:
-                self.reply(self.wrapped(source.read()))
+                data = source.read()
+                if "direct" in HOW and "Ais-Node-Url" in self.headers: return self.direct(self.wrapped(data))
+                self.reply(self.wrapped(data))
         except urllib.error.HTTPError as problem:
             self.reply(problem.read(), problem.code)
     do_HEAD = do_GET
@@ -89,6 +120,7 @@ def start_all():
     world["cut"] = wrap("cut", "hpush://", "X", "length", "cut")
     world["wait"] = wrap("wait", "hpush://", "W", "length", "wait")
     world["path"] = wrap("path", "hrev://", "T", "length", "path")
+    world["gate"] = wrap("gate", "hpush://", "G", "length", "gate")
     for label, size in SIZES:
         assert cluster.put("src", label, blob(size)).status == 200
 
@@ -257,6 +289,71 @@ def case_pipelines_do_not_wait_for_each_other():
     until(is_tidy, "nothing is left")
 
 
+def keep(label, to, etls, more=""):
+    to = urllib.parse.quote("ais/@#/dst/" + to, safe="")
+    return request("PUT", world["cluster"].url(f"/v1/objects/src/{urllib.parse.quote(label)}?object_to={to}&{query_of(etls)}{more}"))
+
+
+def case_pods_put_results_themselves():
+    cluster = world["cluster"]
+    direct = {"support_direct_put": "true"}
+    def start(name, mode, *how):
+        return cluster.init(pod_spec(name, "test/wrap:1", mode=mode, command=["/srv.py", "80", "D", "length", *how], annotations=direct))
+    ways = [start("d-204", "hpush://", "direct 204"), start("d-200", "hpush://", "direct twice"), start("d-chunked", "hrev://", "direct 204 chunked"), start("d-pull", "hpull://", "direct")]
+    for etl in ways:
+        for label, size in SIZES:
+            for number in range(2):
+                answer = keep(label, f"direct {number}", [etl])
+                assert answer.status == 200, (etl, label, answer)
+                assert cluster.get("dst", f"direct {number}").body == b"put <D " + blob(size) + b">", (etl, label)
+        assert cluster.get("src", "1 B", "uuid=" + etl).body == b"<D " + blob(1) + b">"  # a reader gets the answer itself
+    assert keep("1 B", "direct 0", ["push", ways[0]]).status == 200  # the last stage
+    assert cluster.get("dst", "direct 0").body == b"put <D " + expected(["hpush"], blob(1)) + b">"
+    assert ended(act("/v1/buckets/src" + to_bucket("direct"), {"id": ways[0], "prefix": "1 "})) == (2, 0, 0)
+    assert cluster.get("direct", "1 B").body == b"put <D " + blob(1) + b">"
+    web = cluster.init(pod_spec("d-web", "test/ws:1", mode="ws://", command=["/srv.py", "80"], annotations=direct))
+    for label, size in SIZES:
+        assert keep(label, "direct 0", [web], "&etl_args=direct").status == 200, label
+        assert cluster.get("dst", "direct 0").body == b"put " + blob(size), label
+    transient = start("d-transient", "hpush://", "transient")
+    assert keep("1 B", "direct 0", [transient]).status == 200
+    assert cluster.get("dst", "direct 0").body == b"<D " + blob(1) + b">"  # it answers with a body
+    for etl in (*ways, web, transient):
+        cluster.stop_etl(etl)
+    until(is_tidy, "nothing is left")
+
+
+def case_clients_come_before_jobs():
+    """While a client waits, two of a job's objects are at the pod. Another ETL's job goes on."""
+    cluster = world["cluster"]
+    cluster.bucket("crowd")
+    first = cluster.holder("crowd", "client")
+    names = [name for name in (f"j{number}" for number in range(200)) if cluster.holder("crowd", name) is first][:40]
+    for name in ("client", *names):
+        assert cluster.put("crowd", name, name.encode()).status == 200
+    for word in ("seen", "open"):
+        name = next(name for name in (f"{word}{number}" for number in range(100)) if cluster.holder("crowd", name) is first)
+        assert cluster.put("crowd", name, word.encode()).status == 200
+        world[word] = name
+    def seen():
+        return cluster.get("crowd", world["seen"], "uuid=" + world["gate"]).text.split()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        client = pool.submit(cluster.get, "crowd", "client", "uuid=" + world["gate"])
+        until(lambda: seen() == ["client"], "the client's object is at the pod")
+        slow = act("/v1/buckets/crowd" + to_bucket("slow"), {"id": world["gate"], "prefix": "j"})
+        assert slow.status == 200, slow
+        until(lambda: len(seen()) >= 3, "the job has begun")
+        fast = act("/v1/buckets/crowd" + to_bucket("fast"), {"id": "push", "prefix": "j"})
+        assert ended(fast) == (40, 0, 0)
+        assert len(seen()) == 3 and not client.done(), seen()  # it has begun no more, and is still there
+        assert request("GET", cluster.url(f"/v1/jobs/{slow.text}")).json["ended_ns"] == "0"
+        assert cluster.get("crowd", world["open"], "uuid=" + world["gate"]).body == b"open"
+        assert client.result().body == b"client"
+        assert ended(slow) == (40, 0, 0)
+    for name in names:
+        assert cluster.get("slow", name).body == name.encode() and cluster.get("fast", name).body == expected(["hpush"], name.encode())
+
+
 def to_bucket(bucket):
     return f"?provider=ais&bck_to=ais%2F%40%23%2F{bucket}%2F"
 
@@ -309,5 +406,7 @@ with harness.Cluster(targets=2) as made:
         ("no pod finds what another stage made", case_no_pod_finds_what_another_stage_made),
         ("pipelines do not wait for each other", case_pipelines_do_not_wait_for_each_other),
         ("jobs", case_jobs),
+        ("pods put results themselves", case_pods_put_results_themselves),
+        ("clients come before jobs", case_clients_come_before_jobs),
         ("a stage is stopped", case_a_stage_is_stopped),
     ])

@@ -155,7 +155,7 @@ serve(H)
 
 # ws: what AIStore's servers do at /ws, with the standard library alone. etl_args says how it replies; without it the object comes back.
 WEBSOCKET = '''#!/usr/bin/env python3
-import base64, hashlib, json, os, socketserver, struct, sys, time
+import base64, hashlib, http.client, json, os, socketserver, struct, sys, time, urllib.parse
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 80
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 class Closed(Exception): pass
@@ -232,7 +232,8 @@ class H(socketserver.StreamRequestHandler):
                 kind, control = self.message()
                 asked = json.loads(control)
                 assert kind == BINARY and sorted(asked) == ["etl_args", "fqn", "path", "pipeline"], control
-                assert all(isinstance(value, str) for value in asked.values()) and not asked["fqn"] and not asked["pipeline"], control
+                assert all(isinstance(value, str) for value in asked.values()) and not asked["fqn"], control
+                assert not asked["pipeline"] or asked["etl_args"].startswith("direct"), control
                 how, _, rest = asked["etl_args"].partition(":")
                 getattr(self, "do_" + (how or "echo"))(asked, rest)
         except (Closed, ConnectionError): pass
@@ -240,6 +241,13 @@ class H(socketserver.StreamRequestHandler):
         kind, data = self.message()
         assert kind == BINARY
         return data
+    def do_direct(self, asked, rest): # puts the result itself, and says how long it is
+        data, url, base = self.object(), urllib.parse.urlsplit(asked["pipeline"]), urllib.parse.urlsplit(os.environ["AIS_TARGET_URL"])
+        target = http.client.HTTPConnection(url.netloc, timeout=30)
+        target.request("PUT", base.path + url.path + "?" + url.query, b"put " + data)
+        answer = target.getresponse()
+        assert answer.status == 200 and answer.read() == b"", answer.status
+        self.frame(TEXT, b"%d" % len(data))
     def do_echo(self, asked, rest): self.frame(BINARY, self.object())
     def do_md5(self, asked, rest): self.frame(BINARY, hashlib.md5(self.object()).hexdigest().encode())
     def do_path(self, asked, rest):

@@ -21,6 +21,7 @@
 #include "kube/watch_machine.h"
 #include "role/shared/lifecycle_machine.h"
 #include "store/store_machines.h"
+#include "transfer/direct_put.h"
 #include "transfer/modes/modes.h"
 #include "transfer/transfer_machines.h"
 #include "transfer/upload_machine.h"
@@ -32,6 +33,7 @@ std::vector<sm_view> machines_all()
     std::vector<sm_view> all = {
         answer_check_machine_view(),
         call_machine_view(),
+        direct_put_machine_view(),
         etl_machine_view(),
         etl_rollout_machine_view(),
         exchange_machine_view(),

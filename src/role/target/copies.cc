@@ -143,6 +143,7 @@ void target_begin_copy(target &t, exchange &x, std::string bucket, std::string n
         exchange_answer_error(x, refusal.code, refusal.text);
         return;
     }
+    const std::string direct_to = asks.to_bucket + "/" + asks.to_name;
     // The pod gets a request of the node's own; only the query of the client's request passes.
     std::string query = url_query_without(exchange_head(x).query, {query_object_to, "synchronize"});
     target_begin_transfer(t,
@@ -154,7 +155,8 @@ void target_begin_copy(target &t, exchange &x, std::string bucket, std::string n
             .by_name = asks.transform == object_transform::by_name,
             .to = to,
             .on_done = on_done,
-            .arg = &x},
+            .arg = &x,
+            .direct_to = direct_to},
         asks.pipeline);
 }
 

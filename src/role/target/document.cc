@@ -6,6 +6,7 @@
 // Normal   a newer document takes effect at once: removed buckets are emptied, and ETLs synchronized. Then it is stored and acknowledged.
 // Fails    a document of another cluster, or an older one, is refused. After a storage error it is not acknowledged, so the proxy resends
 //          it.
+#include "codec/url.h"
 #include "role/target/target.h"
 
 #include <iterator>
@@ -69,6 +70,15 @@ static bool admits_interim(void *arg, const std::string &bucket, const std::stri
     return target_space_admits(*static_cast<target *>(arg), bucket, name, 0, out_why);
 }
 
+// Where pods put results. A pod of kubectl-local knows this target under this very address only if that is of the loopback interface.
+static std::string direct_url_of(const target &t)
+{
+    url_base base;
+    if (!url_parse_base(t.pod_url, base) || (t.options.kubectl_is_local && !base.host.starts_with("127.")))
+        return {};
+    return url_format_base(base.host, base.port);
+}
+
 void target_begin_etls(target &t)
 {
     if (t.etls != nullptr)
@@ -94,6 +104,7 @@ void target_begin_etls(target &t)
     transfers.on_end = on_transfer_end;
     transfers.on_none = target_note_work_ended;
     transfers.admits_interim = admits_interim;
+    transfers.direct_url = direct_url_of(t);
     transfers.arg = &t;
     t.transfers = transfer_host_make(*t.e, *t.objects, *t.etls, transfers);
     etl_registry_begin(*t.etls);

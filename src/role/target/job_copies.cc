@@ -118,6 +118,7 @@ static void begin_transfer(job_copy_run &run)
     if (!find_sink(run, to))
         return;
     std::string query = run.wanted.etl_args.empty() ? std::string() : std::string(query_etl_args) + "=" + url_encode(run.wanted.etl_args);
+    const std::string direct_to = run.wanted.is_dry ? std::string() : run.wanted.to_bucket + "/" + run.wanted.to_name;
     transfer_request request = {.request_id = run.wanted.job_id,
         .query = query,
         .bucket = run.wanted.bucket,
@@ -126,7 +127,8 @@ static void begin_transfer(job_copy_run &run)
         .by_name = false,
         .to = to,
         .on_done = on_transferred,
-        .arg = &run};
+        .arg = &run,
+        .direct_to = direct_to};
     // What ends at once has posted `finish`, so the run is still there.
     if (!run.wanted.pipeline.empty())
         run.in_stages = pipeline_begin(*t.transfers, std::move(request), run.wanted.pipeline);

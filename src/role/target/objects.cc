@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// role/target/objects.cc: serves the objects of a target: /v1/objects for clients, /v1/etl/_object for pods.
+// role/target/objects.cc: serves the objects of a target to clients: /v1/objects.
 //
 // Knows    store, transfer, control, http.   Known by  routes.cc.
 #include <algorithm>
@@ -112,7 +112,7 @@ void object_read_moving(object_request &&r)
     target_learn(t, {waiting->bucket, waiting->name, true, {}, 0, 0, brought_max}, on_brought, waiting);
 }
 
-static void serve_read(object_request &&r)
+void object_serve_read(object_request &&r)
 {
     if (target_must_learn(*r.t, r.bucket, r.name)) {
         object_read_moving(std::move(r));
@@ -290,7 +290,7 @@ static void serve_delete(object_request &&r)
 
 // --- paths
 
-static bool split_names(std::string_view path, std::string_view &bucket, std::string_view &name)
+bool object_split_names(std::string_view path, std::string_view &bucket, std::string_view &name)
 {
     size_t slash = path.find('/');
     if (slash == std::string_view::npos)
@@ -333,7 +333,7 @@ static void answer_bucket_missing(const object_request &r)
     exchange_answer_error(*r.x, error_code::bucket_not_found, hint_bucket_missing(r.bucket, names));
 }
 
-static bool check_names(object_request &r)
+bool object_check_names(const object_request &r)
 {
     const char *wrong = object_name_check_bucket(r.bucket);
     if (wrong != nullptr) {
@@ -482,7 +482,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
     object_request r{&t, &x, {}, {}, false};
     std::string_view raw_bucket, raw_name;
     std::string_view rest = head.path.size() > path_objects.size() + 1 ? head.path.substr(path_objects.size() + 1) : std::string_view();
-    if (!split_names(rest, raw_bucket, raw_name) || !url_decode(raw_bucket, r.bucket) || !url_decode(raw_name, r.name)) {
+    if (!object_split_names(rest, raw_bucket, raw_name) || !url_decode(raw_bucket, r.bucket) || !url_decode(raw_name, r.name)) {
         exchange_answer_error(
             x, error_code::bad_request, "expected /v1/objects/BUCKET/OBJECT, percent-encoded once, and no NUL byte in it");
         return;
@@ -493,7 +493,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
             node_prefix(t) + std::string(head.method) + " is expected to be redirected here by the proxy: send it to the proxy");
         return;
     }
-    if (!check_names(r) || !target_knows_placement(t, x))
+    if (!object_check_names(r) || !target_knows_placement(t, x))
         return;
     if (!http_head_has(head, header_cluster_secret)) // another target works for a job
         t.last_client_ms = clock_now_ms(*t.e);
@@ -520,7 +520,7 @@ static void serve_object(target &t, exchange &x, const route_match &)
     } else if (asks.is_kept || asks.transform != object_transform::none) {
         serve_transformed({std::move(r), asks});
     } else if (reads) {
-        serve_read(std::move(r));
+        object_serve_read(std::move(r));
     } else if (head.method == "PUT") {
         serve_put(std::move(r));
     } else if (head.method == "DELETE") {
@@ -528,66 +528,6 @@ static void serve_object(target &t, exchange &x, const route_match &)
     } else {
         target_begin_action(std::move(r));
     }
-}
-
-// GET|HEAD /v1/etl/_object/<etl>/<secret>/<object>. The object is a uname ("ais/@#/b/o") or "b/o", with slashes escaped or not. The query
-// is ignored: old servers forward the client's, and it must never start a transform inside a transform.
-static void serve_pod(target &t, exchange &x, const route_match &)
-{
-    const http_head &head = exchange_head(x);
-    if (!lifecycle_has_joined(t.life) || t.etls == nullptr) {
-        exchange_answer_error(x, error_code::not_ready, "the target has not joined its cluster yet");
-        return;
-    }
-    if (std::string why = target_misfit_text(t); !why.empty()) {
-        exchange_answer_error(x, error_code::not_ready, why);
-        return;
-    }
-    std::string_view rest = head.path.substr(path_pod_object.size() + 1);
-    size_t first = rest.find('/');
-    size_t second = first == std::string_view::npos ? first : rest.find('/', first + 1);
-    std::string decoded;
-    if (second == std::string_view::npos || !url_decode(rest.substr(second + 1), decoded)) {
-        exchange_answer_error(x, error_code::bad_request, "expected <AIS_TARGET_URL>/BUCKET/OBJECT or <AIS_TARGET_URL>/<escaped uname>");
-        return;
-    }
-    std::string etl_id(rest.substr(0, first));
-    const etl_definition *definition = target_definition_for_pod(t, etl_id);
-    if (definition == nullptr) {
-        exchange_answer_error(x, error_code::etl_not_found, "etl job " + text_escape(etl_id, 64) + " does not exist");
-        return;
-    }
-    if (definition->secret.empty() || !text_equal_secret(definition->secret, rest.substr(first + 1, second - first - 1))) {
-        exchange_answer_error(x, error_code::bad_request, "the secret in the URL is not that of etl job " + etl_id);
-        return;
-    }
-    std::string_view object = decoded;
-    while (object.starts_with('/'))
-        object.remove_prefix(1);
-    if (object.starts_with("ais/@#/"))
-        object.remove_prefix(7);
-    object_request r{&t, &x, {}, {}, true, etl_id};
-    std::string_view bucket, name;
-    if (!split_names(object, bucket, name)) {
-        exchange_answer_error(x, error_code::bad_request, "expected <AIS_TARGET_URL>/BUCKET/OBJECT or <AIS_TARGET_URL>/<escaped uname>");
-        return;
-    }
-    r.bucket = bucket;
-    r.name = name;
-    const store_object *given = t.transfers != nullptr ? pipeline_find_given(*t.transfers, etl_id, bucket, name) : nullptr;
-    if (given != nullptr) { // the routes have admitted GET and HEAD only
-        object_answer_found(r, given);
-        return;
-    }
-    if (!check_names(r))
-        return;
-    if (head.method != "GET" && head.method != "HEAD") {
-        std::string headers;
-        http_write_header(headers, "Allow", "GET, HEAD");
-        exchange_answer_error(x, error_code::method_not_allowed, "pods may read objects", 0, std::move(headers));
-        return;
-    }
-    serve_read(std::move(r));
 }
 
 static void serve_object_missing(target &, exchange &x, const route_match &) { route_answer_object_missing(x); }
@@ -610,11 +550,5 @@ static constexpr route rows[] = {
     ROUTE("POST", "/v1/objects/{bucket}", serve_not_implemented, "501: promote and the like"),
 };
 extern constinit const std::span<const route> target_object_routes = rows;
-
-static constexpr route pod_rows[] = {
-    ROUTE("GET", "/v1/etl/_object/{etl}/{secret}/{object...}", serve_pod, "an object, for the pod of that ETL"),
-    ROUTE("HEAD", "/v1/etl/_object/{etl}/{secret}/{object...}", serve_pod, "its properties"),
-};
-extern constinit const std::span<const route> target_pod_object_routes = pod_rows;
 
 } // namespace etlnode

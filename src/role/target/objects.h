@@ -21,6 +21,12 @@ struct object_request {
     bool brings_all = false; // its former owner gives no parts, so it comes here, however large it is
 };
 
+// Splits "b/o"; false: it is not of this form.
+bool object_split_names(std::string_view path, std::string_view &bucket, std::string_view &name);
+// Whether the bucket and the object may exist here; otherwise the request has been answered.
+bool object_check_names(const object_request &r);
+// GET or HEAD.
+void object_serve_read(object_request &&r);
 // GET or HEAD while objects move, from the beginning (objects.cc).
 void object_read_moving(object_request &&r);
 // unmoved.cc: the newest copy is at a former owner, and stays there: its content goes through this target to the client.

@@ -38,6 +38,8 @@ void mode_address_pod(transfer &t, call_options &out_request)
     out_request.connect_timeout_ms = pod_connect_timeout_ms;
     out_request.progress_timeout_ms = t.config.obj_timeout_ms;
     http_write_header(out_request.headers, "X-Request-Id", transfer_request_id(t));
+    if (direct_put_is_offered(t))
+        http_write_header(out_request.headers, header_direct_url, direct_put_url(t));
     t.request_line.assign(out_request.method).append(" ").append(out_request.target);
 }
 

@@ -29,6 +29,7 @@ struct websocket {
     sm_core sm;
     env *e = nullptr;
     stage_listener listener;
+    const transfer *owner = nullptr; // until is_released
     http_client *client = nullptr;
     std::string pod_host, pod_instance;
     uint16_t pod_port = 0;
@@ -141,7 +142,7 @@ static void report_head(void *arg)
         return;
     http_head head;
     bool is_text = w.reply == message::text;
-    head.status = is_text ? 500 : 200;
+    head.status = !is_text ? 200 : direct_put_has_result(*w.owner) ? 204 : 500; // the text may only say that it was put
     head.has_length = is_text || w.first.has_size;
     head.length = is_text ? w.given.size() : w.first.size;
     head.chunked = !head.has_length;
@@ -571,16 +572,15 @@ static source open_object(transfer &t)
 static stage begin(transfer &t)
 {
     auto *w = new websocket;
-    w->sm.id = t.e->next_machine_id++;
-    w->sm.owner = "transfer";
-    w->sm.owner_id = t.sm.id;
+    w->sm = {.id = t.e->next_machine_id++, .owner = "transfer", .owner_id = t.sm.id};
     w->e = t.e;
     w->listener = t.listener;
+    w->owner = &t;
     w->obj_timeout_ms = t.config.obj_timeout_ms;
     w->deadline_timer = timer_make(*t.e, on_deadline, w);
     w->pong_timer = timer_make(*t.e, send_on, w);
     w->frames = websocket_frames_make(t.e->random);
-    w->control = websocket_control_of(t.name, transfer_asked_query(t));
+    w->control = websocket_control_of(t.name, transfer_asked_query(t), direct_put_url(t));
     w->object = open_object(t);
     start_upgrade(*w, t);
     return {&ops, w};

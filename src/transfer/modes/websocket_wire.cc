@@ -136,13 +136,13 @@ std::string websocket_refusal(std::string_view query)
                                             : "etl_args is not UTF-8: a ws:// ETL gets it as JSON text, which cannot carry other bytes";
 }
 
-std::string websocket_control_of(std::string_view path, std::string_view query)
+std::string websocket_control_of(std::string_view path, std::string_view query, std::string_view direct_url)
 {
     json_ptr control = json_object();
     json_add_text(control.get(), "path", path);
     json_add_text(control.get(), "fqn", "");
     json_add_text(control.get(), "etl_args", etl_args_of(query));
-    json_add_text(control.get(), "pipeline", "");
+    json_add_text(control.get(), "pipeline", direct_url);
     return json_print(control.get());
 }
 
@@ -168,7 +168,7 @@ bool websocket_text_to_error(std::string &text, bool is_cut)
         text = was_empty ? "the pod replied with an empty text message instead of content"
                          : "the pod replied with a text message of control characters only";
     else if (words.find_first_not_of("0123456789") == std::string_view::npos)
-        text = "the pod replied with the text \"" + std::string(words) + "\", which acknowledges a direct put, but nobody asked for one";
+        text = "the pod replied with the text \"" + std::string(words) + "\", which acknowledges a direct put, but the pod has put nothing";
     return true;
 }
 

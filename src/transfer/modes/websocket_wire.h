@@ -38,7 +38,7 @@ std::string websocket_upgrade_fault(const http_head &answer, std::string_view ac
 
 // The message before an object. It always has all four keys, as text: servers keep the former value of a key that is missing.
 // `query` is that of the client, with etl_args in it.
-std::string websocket_control_of(std::string_view path, std::string_view query);
+std::string websocket_control_of(std::string_view path, std::string_view query, std::string_view direct_url);
 // Why that message cannot carry the query; empty: it can.
 std::string websocket_refusal(std::string_view query);
 // Turns a reply in text into the pod's error as the user reads it. `is_cut`: the text was longer. False: it is not UTF-8, as texts must be.

@@ -71,6 +71,7 @@ static void a_message_decides_and_the_annotation_is_not_looked_at(void **state)
         test_fail("%s", f.reason.c_str());
     test_eq_enum(f.spec.mode, etl_mode::hrev);
     test_eq(f.spec.wait_timeout_ms, 7'000u);
+    test_false(f.spec.direct_put);
     f.text = R"({"name":"abcdef","spec":")" + base64_encode(pod) + "\"}";
     test_true(static_cast<bool>(etl_spec_parse_init(f.text, f.spec, f.reason)));
     test_has_text(f.reason, "spec: line 6, column 25: communication_type is \"${COMMUNICATION_TYPE");
@@ -90,7 +91,7 @@ static void a_runtime_becomes_a_pod(void **state)
     test_eq_enum(f.spec.mode, etl_mode::hpull);
     test_eq(f.spec.wait_timeout_ms, 300'000);
     test_eq(f.spec.container_port, 8000);
-    test_true(f.spec.runtime_spec);
+    test_true(f.spec.runtime_spec && f.spec.direct_put);
     test_eq_text(f.spec.pod_json,
         R"({"apiVersion":"v1","kind":"Pod","metadata":{"name":"hello-world","annotations":{"communication_type":"hpull://","wait_timeout":"5m0s","obj_timeout":"45s"}},)"
         R"("spec":{"containers":[{"name":"server","image":"aistorage/transformer_hello_world:latest","command":["uvicorn","fastapi_server:app"],)"

@@ -527,7 +527,12 @@ static void it_begins_with_few(void **)
     close_world(r.f);
 }
 
-// What is in flight goes on; only one at a time follows until they have gone.
+static void end_held_one(run_state &r)
+{
+    job_item_ended(*held[--held_count], job_outcome::done, 1);
+    memory_advance(*r.f.world, 100);
+}
+
 static void clients_come_first(void **)
 {
     run_state r;
@@ -535,24 +540,13 @@ static void clients_come_first(void **)
     held_count = 0;
     begin_job(r, holding);
     memory_advance(*r.f.world, 100);
-    test_eq(held_count, 4u);
     r.serves_clients = true;
-    for (int i = 0; i < 3; i++) {
-        job_item *ending = held[--held_count];
-        job_item_ended(*ending, job_outcome::done, 1);
-        memory_advance(*r.f.world, 100);
-    }
-    test_eq(held_count, 1u); // none has followed
-    for (int i = 0; i < 3; i++) {
-        job_item *ending = held[--held_count];
-        job_item_ended(*ending, job_outcome::done, 1);
-        memory_advance(*r.f.world, 100);
-        test_eq(held_count, 1u); // but it goes on
+    for (size_t left : {3u, 2u, 1u, 1u, 1u}) { // none follows, and then one by one
+        end_held_one(r);
+        test_eq(held_count, left);
     }
     r.serves_clients = false;
-    job_item *ending = held[--held_count];
-    job_item_ended(*ending, job_outcome::done, 1);
-    memory_advance(*r.f.world, 100);
+    end_held_one(r);
     test_eq(held_count, 4u);
     job_stop(*r.j);
     test_true(end_all(r, end_stopped));

@@ -322,7 +322,7 @@ static void a_pod_reads_objects_with_its_secret(void **state)
         {"GET /v1/etl/_object/my-etl/secretofthestart/b%2", nullptr, 400, "expected <AIS_TARGET_URL>/BUCKET/OBJECT"},
         {"GET /v1/etl/_object/my-etl/secretofthestart/c/o", nullptr, 404, "bucket \"ais://c\" does not exist"},
         {"GET /v1/etl/_object/my-etl/secretofthestart/b/none", nullptr, 404, "ais://b/none does not exist"},
-        {"PUT /v1/etl/_object/my-etl/secretofthestart/b/o", "x", 405, ""},
+        {"PUT /v1/etl/_object/my-etl/secretofthestart/b/o", "x", 404, "no transform awaits this result here"},
         {"GET /v1/objects/b/o", nullptr, 404, "there is no /v1/objects/b/o here"},
         {"GET /v1/node/status", nullptr, 404, "there is no /v1/node/status here", role_secret_header},
     };

@@ -174,12 +174,26 @@ static void clients_are_counted(void **state)
     stop_all(w, reads);
 }
 
+static void too_many_are_refused_at_once(void **state)
+{
+    transfer_world &w = begin_case(state);
+    etl_of(w).is_ready = false;
+    std::vector<net_conn *> waiting;
+    for (size_t i = 0; i < pod_queue_max; i++)
+        waiting.push_back(&ask(w));
+    check_refusal(ask(w), 503, "too many requests wait for the pod of etl job JGHEoo89gg");
+    check_refusal(ask(w, "PUT /b/o?to=kept", "Content-Length: 0\r\n"), 503, "too many requests wait");
+    for (net_conn *client : waiting)
+        client_leave(w, *client);
+    test_eq(transfer_host_in_flight(*w.host), 0u);
+}
+
 #define on_world(test) cmocka_unit_test_setup_teardown(test, world_set_up, world_tear_down)
 
 int main()
 {
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {on_world(jobs_leave_the_last_slots), on_world(jobs_take_turns), on_world(a_queue_has_room_for_clients),
-        on_world(a_slow_etl_does_not_hold_another), on_world(clients_are_counted)};
+        on_world(a_slow_etl_does_not_hold_another), on_world(clients_are_counted), on_world(too_many_are_refused_at_once)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

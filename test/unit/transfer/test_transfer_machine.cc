@@ -548,18 +548,18 @@ static void a_client_may_leave_what_is_kept(void **state)
     }
 }
 
-static void too_many_are_refused_at_once(void **state)
+static void a_pod_that_could_not_put_is_asked_again(void **state)
 {
     transfer_world &w = begin_case(state);
-    etl_of(w).is_ready = false;
-    std::vector<net_conn *> waiting;
-    for (size_t i = 0; i < pod_queue_max; i++)
-        waiting.push_back(&ask(w));
-    check_refusal(ask(w), 503, "too many requests wait for the pod of etl job JGHEoo89gg");
-    check_refusal(ask(w, "PUT /b/o?to=kept", "Content-Length: 0\r\n"), 503, "too many requests wait");
-    for (net_conn *client : waiting)
-        client_leave(w, *client);
-    test_eq(transfer_host_in_flight(*w.host), 0u);
+    etl_of(w).definition.direct_put = true;
+    const std::string transient = with_length("", 503, "Ais-Etl-Retry-Reason: direct-put-transient\r\n");
+    net_conn &client = ask(w, "PUT /b/o?to=kept");
+    pod_say(w, transient);
+    pass(w, 1'100);
+    pod_say(w, transient);
+    client_leave(w, client);
+    check_ended(w, "cut");
+    etl_of(w).definition.direct_put = false;
 }
 
 static void every_row_is_taken(void **) { check_rows_taken(transfer_machine_view()); }
@@ -593,7 +593,7 @@ int main()
         CASE(an_object_is_copied),
         CASE(what_fails_is_not_kept),
         CASE(a_client_may_leave_what_is_kept),
-        CASE(too_many_are_refused_at_once),
+        CASE(a_pod_that_could_not_put_is_asked_again),
         cmocka_unit_test(every_row_is_taken),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);

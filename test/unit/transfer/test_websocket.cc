@@ -144,7 +144,8 @@ static void a_text_is_an_error(void **state)
         {server_frame(whole_text, std::string(10'000, 'a')), std::string(pod_error_text_max, 'a')},
         {server_frame(whole_text, shaved + "…"), shaved},
         {server_frame(whole_text, ""), "the pod replied with an empty text message instead of content"},
-        {server_frame(whole_text, "0"), "the pod replied with the text \"0\", which acknowledges a direct put, but nobody asked for one"},
+        {server_frame(whole_text, "0"),
+            "the pod replied with the text \"0\", which acknowledges a direct put, but the pod has put nothing"},
         {server_frame(whole_text, std::string("no\x1b[31m im\0age\x01 \x7f\xc2\x9bhere", 23)), "no [31m im age    here"},
         {server_frame(whole_text, "\x01\x02"), "the pod replied with a text message of control characters only"},
     };

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // test/unit/transfer/transfer_world.h: transfers and uploads in a memory world. Store, HTTP server and HTTP client are the node's own; the
 // test plays clients and pods, and decides what the registry says of the ETL.
-//
-// The functions of the registry's handles are defined here and replace those of src/etl, of which nothing is linked.
 #pragma once
 
 #include "memory_net.h"
 #include "node_test.h"
+#include "rows_taken.h"
 
 #include <memory>
 #include <string>
@@ -22,67 +21,14 @@
 #include "sm/sm_render.h"
 #include "sm/sm_trace.h"
 #include "store/store.h"
+#include "transfer/direct_put.h"
 #include "transfer/pipeline.h"
 #include "transfer/transfer.h"
 #include "transfer/transfer_machines.h"
 #include "transfer/upload_machine.h"
+#include "transfer_etls.h"
 
 namespace etlnode {
-
-struct etl_ref {
-    etl_definition definition;
-    etl_endpoint endpoint;
-    etl_phase phase = etl_phase::serving;
-    bool is_known = true;
-    bool is_ready = true;
-    std::string last_error;
-    size_t holds = 0, slots = 0, times_refused = 0;
-};
-struct etl_registry {
-    etl_ref etl;
-    etl_ref second; // for pipelines
-};
-
-etl_ref *etl_registry_acquire(etl_registry &registry, std::string_view id)
-{
-    for (etl_ref *one : {&registry.etl, &registry.second}) {
-        if (one->is_known && id == one->definition.id)
-            return etl_ref_acquire(*one);
-    }
-    return nullptr;
-}
-etl_ref *etl_ref_acquire(etl_ref &ref)
-{
-    ref.holds++;
-    return &ref;
-}
-void etl_ref_release(etl_ref &ref)
-{
-    CHECK(ref.holds > 0);
-    ref.holds--;
-}
-std::string_view etl_ref_id(const etl_ref &ref) { return ref.definition.id; }
-bool etl_ref_view(const etl_ref &ref, etl_view &out_view)
-{
-    out_view.definition = &ref.definition;
-    out_view.endpoint = &ref.endpoint;
-    out_view.phase = ref.phase;
-    out_view.ready = ref.is_ready;
-    out_view.last_error = ref.last_error;
-    return ref.is_known;
-}
-void etl_ref_report_refused(etl_ref &ref)
-{
-    ref.times_refused++;
-    ref.is_ready = false;
-}
-void etl_ref_take_slot(etl_ref &ref) { ref.slots++; }
-void etl_ref_give_slot(etl_ref &ref)
-{
-    CHECK(ref.slots > 0);
-    ref.slots--;
-}
-size_t etl_ref_slots_taken(const etl_ref &ref) { return ref.slots; }
 
 struct transfer_world {
     memory_world *world = nullptr;
@@ -199,12 +145,28 @@ inline void world_begin(transfer_world &w, transfer_request request, std::string
         pipeline_begin(*w.host, std::move(request), std::move(further));
 }
 
+// PUT /put/<uname>: from the pod of the ETL; /put/other-etl/<uname>: from another one's.
+inline void world_on_pod_put(transfer_world &w, exchange &x)
+{
+    std::string_view path = exchange_head(x).path;
+    path.remove_prefix(5);
+    const bool is_other = path.starts_with("other-etl/");
+    path.remove_prefix(is_other ? 10 : 0);
+    std::string name;
+    test_true(url_decode(path, name) && name.starts_with("ais/@#/b/"));
+    direct_put_serve(*w.host, x, is_other ? world_second_etl : world_etl, "b", std::string_view(name).substr(9));
+}
+
 // GET|HEAD /b/<name>?<query>: through the ETL, and those that etl_pipeline= names. PUT /b/<name>: an upload. PUT /b/<name>?to=<name>: kept
 // through the ETL; ?copy=<name>: as it is.
 inline void world_on_request(void *arg, exchange &x)
 {
     auto &w = *static_cast<transfer_world *>(arg);
     const http_head &head = exchange_head(x);
+    if (head.path.starts_with("/put/")) {
+        world_on_pod_put(w, x);
+        return;
+    }
     std::string name(head.path.substr(3));
     transfer_request request;
     request.x = &x;
@@ -246,7 +208,10 @@ inline void world_on_request(void *arg, exchange &x)
     if (is_copy)
         request.etl = {};
     std::string_view to = std::string_view(head.query).substr(is_copy ? 5 : 3);
-    request.to = world_sink(w, std::string(to.substr(0, to.find('&'))));
+    const std::string kept(to.substr(0, to.find('&')));
+    const std::string direct_to = "b/" + kept;
+    request.to = world_sink(w, kept);
+    request.direct_to = direct_to;
     request.on_done = world_on_kept;
     request.arg = &x;
     world_begin(w, std::move(request), head.query);
@@ -304,6 +269,7 @@ inline int world_set_up(void **state)
     host.node_id = "t1";
     host.on_end = world_on_end;
     host.admits_interim = world_admits;
+    host.direct_url = "http://10.9.9.9:7070";
     host.arg = w;
     w->host = transfer_host_make(w->world->e, *w->objects, w->registry, host);
     http_server_options server;
@@ -583,20 +549,6 @@ inline void check_ended(transfer_world &w, const char *outcome)
     check_last_is(w, outcome);
     test_eq(transfer_host_in_flight(*w.host), 0u);
     test_eq(etl_of(w).slots, 0u);
-}
-
-// A row that no case takes is a case that was forgotten, or a row too many.
-inline void check_rows_taken(const sm_view &view)
-{
-    size_t untaken = 0;
-    for (size_t i = 0; i < view.rows.size(); i++) {
-        if (view.counters->row_taken[i] > 0)
-            continue;
-        untaken++;
-        print_error("%s row %zu: %s on %s [%s] was never taken\n", view.name, i, view.states[view.rows[i].from].name,
-            view.events[view.rows[i].on], view.rows[i].guard);
-    }
-    test_eq(untaken, 0u);
 }
 
 } // namespace etlnode

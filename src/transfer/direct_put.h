@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// transfer/direct_put.h: a pod puts its result itself (AIStore's direct put), instead of answering with it.
+//
+// A transfer whose result is kept offers a place: a URL on the target's pod listener, in the header Ais-Node-Url. Nobody sees what the pod
+// puts there. When the pod then answers without a body, it is the result; with a body, that is the result, and the other is dropped.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "http/server/exchange.h"
+#include "sm/sm_render.h"
+#include "transfer/transfer.h"
+
+namespace etlnode {
+
+inline constexpr std::string_view header_direct_url = "Ais-Node-Url";
+inline constexpr std::string_view header_retry_reason = "Ais-Etl-Retry-Reason";
+inline constexpr std::string_view retry_reason_transient = "direct-put-transient"; // the pod could not send its body a second time
+inline constexpr std::string_view query_direct_secret = "uuid";                    // of the URL: AIStore's pods keep it, whatever it holds
+
+// What a transfer has offered, and what its pod has put there.
+struct direct_offer {
+    std::string etl_id, bucket, name; // of the destination
+    std::string pull_key;             // of the transfer: what the pod puts is progress
+    const store_object *given = nullptr;
+};
+
+// For the machine of transfers.
+bool direct_put_is_offered(const transfer &t);
+// Offers a place if the ETL's spec asks for it, and the request names a destination. No effect if it is offered already.
+void direct_put_offer(transfer &t);
+// The URL; empty: none is offered.
+const std::string &direct_put_url(const transfer &t);
+bool direct_put_has_result(const transfer &t);
+// Requires: it has a result. The caller must release it.
+const store_object *direct_put_take(transfer &t);
+void direct_put_withdraw(transfer &t); // no effect if nothing is offered
+
+// PUT from a pod, whose ETL's secret has been checked: reads the body and answers. Nothing is stored unless a transfer of this ETL awaits
+// `bucket`/`name` under the secret in the request's query.
+void direct_put_serve(transfer_host &host, exchange &x, std::string_view etl_id, std::string_view bucket, std::string_view name);
+
+sm_view direct_put_machine_view();
+
+} // namespace etlnode
