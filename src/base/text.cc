@@ -193,6 +193,17 @@ std::string_view text_trim(std::string_view text)
     return text;
 }
 
+std::string text_cut(std::string text, size_t max)
+{
+    if (text.size() <= max)
+        return text;
+    size_t end = max;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        end--;
+    text.resize(end);
+    return text + "...";
+}
+
 size_t text_utf8_size(std::string_view text)
 {
     if (text.empty())

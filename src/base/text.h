@@ -47,6 +47,9 @@ std::string_view text_trim(std::string_view text);                   // space an
 size_t text_utf8_size(std::string_view text);                        // bytes of the first character; 0 if the text is empty or not UTF-8
 bool text_is_utf8(std::string_view text);                            // strict: no surrogates, no overlong forms
 
+// Not longer than `max` bytes and "...", and not cut inside a character.
+std::string text_cut(std::string text, size_t max);
+
 // "1 byte", "2 bytes".
 std::string text_bytes(uint64_t count);
 // Bytes a second, greater than 0: "50MiB", "50M", "50MiB/s", "1000000". Units are powers of 1024.

@@ -199,7 +199,7 @@ static std::string end_text(const cJSON *job)
 static exit_code finish_job(session &s, const cJSON *job)
 {
     std::string id(json_text(job, "id"));
-    std::string_view state = json_text(job, "state");
+    std::string_view state = json_text(job, "state"), why = json_text(job, "error");
     if (is_for_people(s)) {
         printf("%s\n", end_text(job).c_str());
     } else {
@@ -208,9 +208,9 @@ static exit_code finish_job(session &s, const cJSON *job)
     }
     failure f = session_flush(s);
     if (!f && state == "cancelled")
-        f = failure_make(exit_code::other, {}, "job " + id + " was cancelled");
+        f = failure_make(exit_code::other, {}, "job " + id + " was cancelled" + (why.empty() ? "" : ": ") + std::string(why));
     else if (!f && state == "failed")
-        f = failure_make(exit_code::other, {}, "job " + id + " failed: " + std::string(json_text(job, "error")));
+        f = failure_make(exit_code::other, {}, "job " + id + " failed: " + std::string(why));
     else if (!f && json_u64(job, "failed", 0) > 0)
         f = failure_make(exit_code::partial, {}, count_text(json_u64(job, "failed", 0), "object") + " of job " + id + " failed",
             "etlctl job report " + id);

@@ -7,7 +7,7 @@
 // Normal   pages fill the window, items end in any order, and the ledger hears of them in groups. When the plan is over and the window is
 //          empty, the ledger notes the end.
 // Fails    the index, the ledger or an item that may work later: it rests and goes on. A crash repeats the items that the ledger has not.
-// Limits   job_page_count, job_window_count, job_save_count, job_save_delay_ms, job_rest_ms, job_tries_max.
+// Limits   job_page_count, job_window_count, job_save_count, job_save_delay_ms, job_rest_ms, job_tries_max, failure_text_max.
 //
 // No state is sm_busy: the index, the ledger and the kinds' items always complete.
 #include "job/job_machine.h"
@@ -410,6 +410,7 @@ static bool lies_elsewhere(error_code code)
 void job_item_failed(job_item &item, error err, std::string text, uint64_t bytes)
 {
     job &j = *item.owner;
+    text = text_cut(std::move(text), failure_text_max);
     uint64_t tries = window_slot_of(j.window, item.number).tries;
     bool may_pass = lies_elsewhere(err.code) || (error_is_retryable(err.code) && tries < job_tries_max);
     if (!may_pass) {

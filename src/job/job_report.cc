@@ -2,14 +2,22 @@
 // job/job_report.cc: a target's report about a job, and about an item that failed, as JSON.
 //
 // Knows    codec.        Known by  role.
+// Limits   failure_text_max: longer texts are cut, because a report that is refused would silence the target.
 #include "job/job_report.h"
 
 #include "base/limits.h"
+#include "base/text.h"
 
 namespace etlnode {
 
 static constexpr size_t word_size_max = 64;
 static constexpr size_t text_size_max = 4 * kib;
+static_assert(failure_text_max + 3 <= text_size_max, "what is printed can be parsed");
+
+static void add_cut(const json_ptr &tree, const char *key, const std::string &text)
+{
+    json_add_text(tree.get(), key, text_cut(text, failure_text_max));
+}
 
 json_ptr job_report_print(const job_report &report)
 {
@@ -25,8 +33,8 @@ json_ptr job_report_print(const job_report &report)
     json_add_u64_text(tree.get(), "bytes", row.bytes);
     json_add_u64_text(tree.get(), "started_ns", row.started_ns);
     json_add_u64_text(tree.get(), "ended_ns", row.ended_ns);
-    json_add_text(tree.get(), "error", row.error);
-    json_add_text(tree.get(), "waiting", report.waiting);
+    add_cut(tree, "error", row.error);
+    add_cut(tree, "waiting", report.waiting);
     return tree;
 }
 
@@ -62,7 +70,7 @@ json_ptr job_failure_print(const ledger_failure &failure)
     json_add_text(tree.get(), "bucket", failure.bucket);
     json_add_text(tree.get(), "name", failure.name);
     json_add_i64(tree.get(), "status", failure.status);
-    json_add_text(tree.get(), "text", failure.text);
+    add_cut(tree, "text", failure.text);
     json_add_text(tree.get(), "request_id", failure.request_id);
     json_add_u64(tree.get(), "tries", failure.tries);
     return tree;

@@ -6,6 +6,7 @@
 #include "job/selection.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/limits.h"
 #include "base/text.h"
@@ -111,19 +112,23 @@ static bool is_in_range(const selection_range &range, std::string_view digits)
            (number - range.first) % range.step == 0;
 }
 
-// A number ends where the text behind it begins, which may begin with a digit: so every length is tried.
-static bool matches(const job_selection &selection, size_t at, std::string_view rest)
+// A number ends where the text behind it begins, which may begin with a digit. So every length is tried, from each place where the range
+// may begin, and from each only once: with many ranges next to each other there are more ways than can be tried.
+static bool matches(const job_selection &selection, std::string_view rest)
 {
     static constexpr size_t digits_max = 19;
-    if (at == selection.ranges.size())
-        return rest.empty();
-    const selection_range &range = selection.ranges[at];
-    for (size_t size = 1; size <= std::min(rest.size(), digits_max) && is_digit(rest[size - 1]); size++) {
-        if (is_in_range(range, rest.substr(0, size)) && rest.substr(size).starts_with(range.after) &&
-            matches(selection, at + 1, rest.substr(size + range.after.size())))
-            return true;
+    std::set<size_t> begins = {0};
+    for (const selection_range &range : selection.ranges) {
+        std::set<size_t> next;
+        for (size_t at : begins) {
+            for (size_t end = at + 1; end <= rest.size() && end - at <= digits_max && is_digit(rest[end - 1]); end++) {
+                if (is_in_range(range, rest.substr(at, end - at)) && rest.substr(end).starts_with(range.after))
+                    next.insert(end + range.after.size());
+            }
+        }
+        begins = std::move(next);
     }
-    return false;
+    return begins.contains(rest.size());
 }
 
 bool selection_has(const job_selection &selection, std::string_view name)
@@ -132,7 +137,7 @@ bool selection_has(const job_selection &selection, std::string_view name)
         return false;
     if (selection.has_list)
         return std::binary_search(selection.names.begin(), selection.names.end(), name);
-    return selection.ranges.empty() || matches(selection, 0, name.substr(selection.prefix.size()));
+    return selection.ranges.empty() || matches(selection, name.substr(selection.prefix.size()));
 }
 
 } // namespace etlnode

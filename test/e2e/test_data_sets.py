@@ -6,7 +6,7 @@ import signal
 
 import harness
 from harness import pod_spec, request, until
-from filled_cluster import NAMES, Filled, act, counts, ended, job_of, listed, readable, to
+from filled_cluster import NAMES, Filled, act, counts, ended, job_of, listed, nodes, readable, to
 
 UPPER = """#!/usr/local/bin/python
 import http.server
@@ -15,7 +15,7 @@ class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).upper()
-        status = 500 if self.path.endswith("/o7") else 200
+        status = 500 if self.path.endswith("/o7") else 503 if "/busy/" in self.path else 200
         self.send_response(status); self.send_header("Content-Length", str(len(body))); self.end_headers(); self.wfile.write(body)
     do_PUT = do_POST
     def log_message(self, *a): pass
@@ -90,6 +90,15 @@ def case_transforms():
         assert errors == [{"obj_name": "ais://b/o7", "msg": "ETL error: O7", "ecode": 502}], errors
         again = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "coer": True})))
         assert counts(again) == (0, 23, 1), again
+        # A pod that answers always the same is not waited for without end, and whatever it says, its target can report it.
+        for i in range(3):
+            assert cluster.put("b", f"busy/{i}", b"\xc3\xa9" * 5000).status == 200
+        busy = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "prefix": "busy/"})))
+        assert counts(busy) == (0, 0, 3), busy
+        failures = request("GET", cluster.url(f"/v1/jobs/{busy['id']}/failures")).json["failures"]
+        assert [(one["name"], one["tries"]) for one in failures] == [(f"busy/{i}", 5) for i in range(3)], failures
+        assert all(node["role"] == "proxy" or node["state"] == "active" for node in nodes(cluster).values())
+        assert all(request("DELETE", cluster.url(f"/v1/objects/b/busy/{i}")).status == 200 for i in range(3))
         # Inspection: nothing is kept, and nothing counts as failed.
         look = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("b"), "etl-bck", {"id": etl, "coer": True, "dry_run": True})))
         assert counts(look) == (23, 0, 1) and readable(cluster) == NAMES, look
@@ -129,6 +138,12 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 404, "entry not found"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"ext": {"jpg": 5}}, 400, "value.ext"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"num-workers": "x"}, 400, "value.num-workers: expected a whole number"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"num-workers": True}, 400, "value.num-workers: expected a whole number"),
+            ("/v1/buckets/b" + to("d") + "&bck_to=ais%2F%40%23%2Fe%2F", "copy-bck", {}, 400, "bck_to"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "provider": 5}}, 400, "value.tobck.provider: expected a text"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": 5}}, 400, "value.tobck.name: expected a text"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "namespace": {"name": "n"}}}, 501, "without a namespace"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}}, 400, "which objects"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "template": "a{1..x}"}, 400, "is not a range"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "n" * 40000}, 413, "without its list of names"),
@@ -198,9 +213,25 @@ def case_jobs_end_with_their_etl():
         cluster.stop_etl(etl)
         over = ended(cluster, job)
         done, skipped, failed = counts(over)
-        assert over["state"] == "cancelled" and done < 400 and failed == 0, over
+        assert over["state"] == "cancelled" and done < 400 and failed == 0 and over["error"] == f"etl job {etl} was stopped meanwhile", over
+        assert over["error"] in cluster.run("etlctl", "job", "wait", job, check=False).stderr.decode()
         for name in listed(cluster, "up")[0].json["entries"]:
             assert cluster.get("up", name["name"]).body == b"X"  # whole, or not there
+
+
+def case_jobs_end_with_their_bucket():
+    """Otherwise what is gone would count as skipped, and a new bucket of that name would be filled from the middle."""
+    with Filled(2) as cluster:
+        for i in range(400):
+            assert cluster.put("b", f"many/{i:03}", b"x").status == 200
+        etl = start_upper(cluster)
+        for victim in ("up", "b"):
+            job = job_of(cluster, act(cluster, "POST", "/v1/buckets/b" + to("up"), "etl-bck", {"id": etl, "num-workers": 1, "force": True}))
+            until(lambda: request("GET", cluster.url(f"/v1/jobs/{job}")).json["done"] > 0, "it has begun", 60)
+            assert act(cluster, "DELETE", f"/v1/buckets/{victim}", "destroy-bck", None).status == 200
+            over = ended(cluster, job)
+            assert over["state"] == "cancelled" and over["error"] == f"bucket ais://{victim} was removed meanwhile", over
+        cluster.stop_etl(etl)
 
 
 def case_with_etlctl():
@@ -236,5 +267,6 @@ harness.run([
     ("a target is killed in the middle", kill_in_the_middle("target")),
     ("the proxy is killed in the middle", kill_in_the_middle("proxy")),
     ("jobs end with their etl", case_jobs_end_with_their_etl),
+    ("jobs end with their bucket", case_jobs_end_with_their_bucket),
     ("with etlctl", case_with_etlctl),
 ])

@@ -78,19 +78,36 @@ static bool read_bucket_query(std::string_view text, std::string &out_bucket)
     return slash == std::string_view::npos || text.substr(0, slash) == "ais/@#" || text.substr(0, slash) == "ais/";
 }
 
+static constexpr json_field bucket_fields[] = {
+    {"name", json_field_kind::text},
+    {"provider", json_field_kind::text},
+    {"namespace", json_field_kind::object},
+};
+
+// value.tobck. False if it is a bucket of another cluster, provider or namespace.
+static bool read_bucket_field(const cJSON *to, std::string &out_bucket)
+{
+    out_bucket = json_text(to, "name");
+    const cJSON *space = json_get(to, "namespace");
+    std::string_view provider = json_text(to, "provider");
+    bool has_space = !json_text(space, "uuid").empty() || !json_text(space, "name").empty();
+    return !has_space && (provider.empty() || provider_of(provider) == "ais");
+}
+
 static bool read_destination(bucket_job_request &r, const cJSON *value)
 {
     std::string text;
     const cJSON *to = json_get(value, "tobck");
-    bool is_in_query = url_query_get(exchange_head(*r.x).query, "bck_to", text);
-    bool is_here = true;
-    if (is_in_query)
-        is_here = read_bucket_query(text, r.to_bucket);
-    else
-        r.to_bucket = json_text(to, "name");
-    std::string_view provider = json_text(to, "provider");
-    if (!is_in_query && !provider.empty())
-        is_here = provider_of(provider) == "ais";
+    std::string_view query = exchange_head(*r.x).query;
+    bool is_in_query = url_query_get(query, "bck_to", text);
+    std::string misfit = is_in_query ? std::string() : json_fields_misfit(to, "value.tobck", bucket_fields);
+    if (url_query_is_contradictory(query, "bck_to"))
+        misfit = "the parameter bck_to is given twice, with different values";
+    if (!misfit.empty()) {
+        fail(r, error_code::bad_request, misfit);
+        return false;
+    }
+    bool is_here = is_in_query ? read_bucket_query(text, r.to_bucket) : read_bucket_field(to, r.to_bucket);
     if (!is_here) {
         fail(r, error_code::not_implemented,
             "the destination is not a bucket of this cluster: only provider ais, without a namespace, is implemented");
@@ -160,12 +177,17 @@ static void copy_field(cJSON *to, const char *key, const cJSON *from, const char
 }
 
 // AIStore's clients ask for -1, "none of the job's own", and for more than there may be.
-static void copy_workers(cJSON *to, const cJSON *value)
+static std::string read_workers(const cJSON *value, uint64_t &out_count)
 {
     const cJSON *given = json_get(value, "num-workers");
-    if (cJSON_IsNumber(given) && given->valuedouble >= 1)
-        json_add_u64(to, "num_workers",
-            given->valuedouble > static_cast<double>(copy_items_max) ? copy_items_max : static_cast<uint64_t>(given->valuedouble));
+    bool is_small = cJSON_IsNumber(given) && given->valuedouble >= -1 && given->valuedouble <= 0;
+    out_count = 0;
+    if (given == nullptr || cJSON_IsNull(given) || is_small)
+        return {};
+    if (!json_read_u64(value, "num-workers", out_count))
+        return "value.num-workers: expected a whole number";
+    out_count = std::min<uint64_t>(out_count, copy_items_max);
+    return {};
 }
 
 static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
@@ -189,7 +211,10 @@ static json_ptr make_options(const bucket_job_request &r, const cJSON *value)
     }
     for (const char *key : {"prepend", "ext", "dry_run", "force", "synchronize"})
         copy_field(options.get(), key, value, key);
-    copy_workers(options.get(), value);
+    uint64_t workers = 0;
+    (void)read_workers(value, workers); // it was checked before
+    if (workers > 0)
+        json_add_u64(options.get(), "num_workers", workers);
     // AIStore's inspection of a transform: it never counts as failed.
     if (r.is_dry && r.to_bucket == r.job.bucket && json_bool(value, "coer", false))
         json_add_bool(options.get(), "inspect", true);
@@ -230,8 +255,12 @@ static void set_names_apart(bucket_job_request &r, cJSON *options)
 
 static bool read_job(bucket_job_request &r, const cJSON *value)
 {
-    if (std::string wrong = json_fields_misfit(value, "value", value_fields); !wrong.empty()) {
-        fail(r, error_code::bad_request, wrong);
+    uint64_t workers = 0;
+    std::string misfit = json_fields_misfit(value, "value", value_fields);
+    if (misfit.empty())
+        misfit = read_workers(value, workers);
+    if (!misfit.empty()) {
+        fail(r, error_code::bad_request, misfit);
         return false;
     }
     r.is_dry = json_bool(value, "dry_run", false);

@@ -6,6 +6,7 @@
 // Fails    400 names and actions; 404; 409 with AIStore's phrases, which its clients match; 501 for later providers and actions.
 // Limits   bucket_count_max, bucket_name_size_max.
 #include "role/proxy/bucket_jobs.h"
+#include "role/proxy/jobs.h"
 #include "role/proxy/request.h"
 #include "role/proxy/usage.h"
 
@@ -311,6 +312,7 @@ static error apply_destroy(bucket_request &r, cluster_document &next)
         return make_error(error_code::bucket_not_found);
     for (const cluster_bucket &orphan : orphans)
         document_record_destroyed(next, orphan, next.version + 1);
+    proxy_jobs_end_with_bucket(next, r.bucket);
     r.p->bucket_versions.erase(r.bucket);
     return no_error;
 }

@@ -22,7 +22,7 @@
 
 namespace etlnode {
 
-static constexpr size_t error_size_max = 1024;
+static constexpr size_t error_size_max = 1000; // the document takes a little more
 
 // --- sums
 
@@ -45,7 +45,7 @@ static void add_report(proxy_job_sum &sum, const std::string &target, const job_
     if (!report.waiting.empty())
         sum.waiting = "target " + target + ": " + report.waiting;
     if (sum.error.empty() && !row.error.empty())
-        sum.error = ("target " + target + ": " + row.error).substr(0, error_size_max);
+        sum.error = text_cut("target " + target + ": " + row.error, error_size_max);
     if (row.state == job_failed || (row.state == job_cancelled && sum.state != job_failed))
         sum.state = row.state;
 }
@@ -110,7 +110,8 @@ static void end_job(proxy &p, cluster_job &job, const proxy_job_sum &sum, uint64
     job.skipped = sum.skipped;
     job.failed = sum.failed;
     job.bytes = sum.bytes;
-    job.error = sum.error;
+    if (job.state != job_cancelled || !sum.error.empty()) // otherwise it says already why
+        job.error = sum.error;
     shed_list(job);
     if (!job.names.empty())
         p.names.over.push_back(std::move(job.names));
@@ -189,6 +190,23 @@ void proxy_jobs_follow_placement(void *arg, cluster_document &next)
     next.jobs.push_back(std::move(job));
 }
 
+static void cancel(cluster_job &job, std::string why)
+{
+    if (job.is_cancelled)
+        return;
+    job.is_cancelled = true;
+    job.error = std::move(why);
+}
+
+static json_ptr options_of(const cluster_job &job)
+{
+    json_ptr options;
+    std::string where;
+    if (json_parse(job.options, options, where))
+        options = json_object(); // document_jobs_parse accepts none but JSON
+    return options;
+}
+
 static bool uses_etl(const cJSON *options, std::string_view etl)
 {
     bool is_used = json_text(options, "etl") == etl;
@@ -200,10 +218,17 @@ static bool uses_etl(const cJSON *options, std::string_view etl)
 void proxy_jobs_end_with_etl(cluster_document &next, std::string_view etl)
 {
     for (cluster_job &job : next.jobs) {
-        json_ptr options;
-        std::string where;
-        if (job.ended_ns == 0 && !json_parse(job.options, options, where) && uses_etl(options.get(), etl))
-            job.is_cancelled = true;
+        if (job.ended_ns == 0 && uses_etl(options_of(job).get(), etl))
+            cancel(job, "etl job " + std::string(etl) + " was stopped meanwhile");
+    }
+}
+
+// Otherwise what is gone would count as skipped or failed, and a new bucket of that name would be filled from the middle of the job.
+void proxy_jobs_end_with_bucket(cluster_document &next, std::string_view bucket)
+{
+    for (cluster_job &job : next.jobs) {
+        if (job.ended_ns == 0 && (job.bucket == bucket || json_text(options_of(job).get(), "to") == bucket))
+            cancel(job, "bucket ais://" + std::string(bucket) + " was removed meanwhile");
     }
 }
 
@@ -301,11 +326,7 @@ static json_ptr job_json(const proxy &p, const cluster_job &job)
     json_add_text(tree.get(), "state", sum.is_over && job.ended_ns == 0 ? job_running : sum.state);
     json_add_text(tree.get(), "bucket", job.bucket);
     json_add_text(tree.get(), "prefix", job.prefix);
-    json_ptr options;
-    std::string where;
-    if (json_parse(job.options, options, where))
-        options = json_object(); // document_jobs_parse accepts none but JSON
-    json_add_tree(tree.get(), "options", std::move(options));
+    json_add_tree(tree.get(), "options", options_of(job));
     json_add_text(tree.get(), "creator", job.creator);
     json_add_u64_text(tree.get(), "created_ns", job.created_ns);
     json_add_u64_text(tree.get(), "ended_ns", job.ended_ns);

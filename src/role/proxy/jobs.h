@@ -26,6 +26,8 @@ void proxy_jobs_settle(proxy &p);
 
 // Its jobs end with an ETL that is stopped.
 void proxy_jobs_end_with_etl(cluster_document &next, std::string_view etl);
+// Likewise with a bucket that is destroyed, whether they read it or fill it.
+void proxy_jobs_end_with_bucket(cluster_document &next, std::string_view bucket);
 
 // For document_queue.amend: a rebalance begins and ends with the epoch in which objects move.
 void proxy_jobs_follow_placement(void *arg, cluster_document &next);

@@ -13,12 +13,7 @@ namespace etlnode {
 void etl_failures_add(etl_failures &failures, const std::string &etl_id, etl_failure failure)
 {
     etl_failure_list &list = failures[etl_id];
-    if (failure.text.size() > failure_text_max) {
-        size_t end = failure_text_max; // do not cut inside a character
-        while (end > 0 && (static_cast<unsigned char>(failure.text[end]) & 0xc0) == 0x80)
-            end--;
-        failure.text = failure.text.substr(0, end) + "...";
-    }
+    failure.text = text_cut(std::move(failure.text), failure_text_max);
     list.count++;
     list.last.push_back(std::move(failure));
     if (list.last.size() > failures_kept_max)

@@ -78,6 +78,13 @@ static void fail(job_copy_run &run, error err, std::string text)
     finish(&run);
 }
 
+// What the pod itself answers concerns this object. Its 503 may pass, but it counts as a try, and is not waited for without end.
+static error_code code_for_job(const transfer_report &report)
+{
+    bool is_of_pod = report.outcome == transfer_outcome::pod_error;
+    return is_of_pod && error_is_retryable(report.code) ? error_code::pod_gone : report.code;
+}
+
 static void on_transferred(void *arg, const transfer_report &report)
 {
     job_copy_run &run = *static_cast<job_copy_run *>(arg);
@@ -87,7 +94,7 @@ static void on_transferred(void *arg, const transfer_report &report)
     if (report.outcome == transfer_outcome::client_error && report.code == error_code::object_not_found) {
         run.outcome = job_outcome::skipped; // deleted since the plan
     } else if (report.outcome != transfer_outcome::ok) {
-        run.err = make_error(report.code);
+        run.err = make_error(code_for_job(report));
         run.text = report.text;
     }
     clock_post(*run.t->e, finish, &run);

@@ -2,6 +2,8 @@
 // A job with the real store, index and ledger of a memory world: what it counts, and that crashes, cancels and errors leave the sums right.
 #include "job_run.h"
 
+#include "job/job_report.h"
+
 using namespace etlnode;
 
 static const std::string large(2 * content_block_size + 9, 'x');
@@ -494,6 +496,49 @@ static void what_lies_elsewhere_is_waited_for(void **)
     }
 }
 
+static void fail_at_length(job_item &item)
+{
+    std::string text = "x";
+    while (text.size() < 100'000)
+        text += "\u00e9";
+    job_item_failed(item, make_error(error_code::bad_pod_answer), text, 0);
+}
+
+static json_ptr parsed_again(json_ptr tree)
+{
+    json_ptr again;
+    std::string where;
+    test_ok(json_parse(json_print(tree.get()), again, where));
+    return again;
+}
+
+// Whatever a pod answers, the proxy takes the report: without it the target would count as silent, and the object would be in no list.
+static void long_texts_can_be_reported(void **)
+{
+    run_state r;
+    open_world(r, sample());
+    held_count = 0;
+    begin_job(r, holding);
+    test_true(end_all(r, fail_at_length));
+    test_true(r.last.failed > 0);
+    uint64_t found = 0;
+    for (const auto &[key, failure] : r.f.world->now.jobs["j1"].failures) {
+        test_true(failure.text.size() <= failure_text_max + 3 && failure.text.ends_with("\u00e9..."));
+        found++;
+    }
+    test_eq(found, r.last.failed);
+    std::string text(100'000, 'y');
+    job_report report, parsed;
+    report.row = r.last;
+    report.row.error = report.waiting = text;
+    test_true(job_report_parse(parsed_again(job_report_print(report)).get(), parsed));
+    test_true(parsed.waiting.ends_with("yyy...") && parsed.row.error.ends_with("yyy..."));
+    ledger_failure failure, parsed_failure;
+    failure.text = text;
+    test_true(job_failure_parse(parsed_again(job_failure_print(failure)).get(), parsed_failure));
+    close_world(r.f);
+}
+
 // An object that moves may go past two cursors.
 static void while_objects_move_no_pass_counts(void **)
 {
@@ -583,6 +628,7 @@ int main()
         cmocka_unit_test(errors_that_pass_are_waited_for),
         cmocka_unit_test(the_end_is_stored_whatever_it_takes),
         cmocka_unit_test(what_lies_elsewhere_is_waited_for),
+        cmocka_unit_test(long_texts_can_be_reported),
         cmocka_unit_test(while_objects_move_no_pass_counts),
         cmocka_unit_test(it_begins_with_few),
         cmocka_unit_test(clients_come_first),

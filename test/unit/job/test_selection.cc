@@ -69,6 +69,20 @@ static void templates_select_what_they_spell(void **)
     test_eq_text(of_template("a/b-{1..2}.x").prefix, "a/b-");
 }
 
+// Eight ranges with 19 digits each can share 152 digits in billions of ways.
+static void many_ranges_take_no_time(void **)
+{
+    std::string range = "{0..9999999999999999999}", pattern;
+    for (int i = 0; i < 8; i++)
+        pattern += range;
+    job_selection selection = of_template(pattern.c_str());
+    test_true(selection_has(selection, std::string(152, '1')));
+    test_true(selection_has(selection, std::string(8, '1')));
+    test_false(selection_has(selection, std::string(7, '1')));
+    test_false(selection_has(selection, std::string(1000, '1')));
+    test_false(selection_has(selection, std::string(100, '1') + "x"));
+}
+
 static void what_is_no_template_is_refused(void **)
 {
     for (const char *text : {"a{", "a{1..2", "a{}", "a{x..y}", "a{1..}", "a{2..1}", "a{1..2..0}", "a{1..2..}", "a{1...2}", "a{1,2}",
@@ -113,6 +127,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(templates_select_what_they_spell),
+        cmocka_unit_test(many_ranges_take_no_time),
         cmocka_unit_test(what_is_no_template_is_refused),
         cmocka_unit_test(lists_select_their_names),
         cmocka_unit_test(without_either_everything_is_selected),
