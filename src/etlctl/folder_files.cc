@@ -61,6 +61,7 @@ void folder_watch_signals()
 }
 
 int folder_signal() { return signal_seen; }
+bool folder_is_signalled() { return signal_seen != 0; }
 
 static sigset_t block_signals()
 {

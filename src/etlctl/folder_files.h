@@ -49,6 +49,7 @@ bool folder_remove(folder_root &root, const std::string &name, std::string &out_
 
 // From now on SIGINT and SIGTERM only set a flag, the second time they end the program at once; both remove files with temporary names.
 void folder_watch_signals();
-int folder_signal(); // 0: none came
+int folder_signal();        // 0: none came
+bool folder_is_signalled(); // whether one came
 
 } // namespace etlnode::etlctl

@@ -219,6 +219,7 @@ failure folder_run(session &s, const folder_task &task, folder_report &report, u
     if (!f && workers > workers_max)
         f = usage_failure(text_format("--num-workers: at most %llu", static_cast<unsigned long long>(workers_max)));
     folder_watch_signals();
+    s.http.is_stopped = folder_is_signalled; // also while a list is awaited
     if (!f)
         f = plan_begin(s, task, r.plan);
     if (!f && !s.opt.dry_run)

@@ -16,8 +16,9 @@ struct http_client {
     void *easy = nullptr; // CURL; created by the first request, kept for the connection
     bool verbose = false;
     bool trace = false;
-    std::string token;    // sent as Authorization: Bearer, but not to another host that a redirect names
-    std::string no_proxy; // hosts to reach without a proxy, in addition to loopback
+    std::string token;              // sent as Authorization: Bearer, but not to another host that a redirect names
+    bool (*is_stopped)() = nullptr; // asked about once a second: whether to give up what is under way
+    std::string no_proxy;           // hosts to reach without a proxy, in addition to loopback
 };
 
 struct http_reply;

@@ -90,7 +90,7 @@ static int on_progress(void *arg, curl_off_t, curl_off_t, curl_off_t, curl_off_t
     http_exchange &x = *static_cast<http_exchange *>(arg);
     if (x.request->tick != nullptr)
         x.request->tick(x.request->arg);
-    return 0;
+    return x.client->is_stopped != nullptr && x.client->is_stopped() ? 1 : 0;
 }
 
 static void print_lines(const char *mark, std::string_view text, bool all)
@@ -219,7 +219,7 @@ static void set_callbacks(CURL *easy, http_exchange &x)
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &x);
     curl_easy_setopt(easy, CURLOPT_READDATA, &x);
-    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, x.request->tick == nullptr ? 1L : 0L);
+    curl_easy_setopt(easy, CURLOPT_NOPROGRESS, x.request->tick == nullptr && x.client->is_stopped == nullptr ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(easy, CURLOPT_XFERINFODATA, &x);
     if (x.client->verbose || x.client->trace) {

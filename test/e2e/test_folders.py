@@ -449,8 +449,29 @@ def case_interrupted():
         assert code == 143, (code, text)
         there = tree(out)
         assert 20 < len(there) < 3000 and all(name.startswith("f") and data == str(int(name[1:])).encode() for name, data in there.items())
+        # Not even a program that is killed leaves a part of a file.
+        code, _ = interrupted(["get", "-r", bucket, out, "--skip-existing", "--num-workers", "1"], lambda: len(os.listdir(out)) > len(there) + 20, signal.SIGKILL)
+        there = tree(out)
+        assert code == -9 and all(name.startswith("f") and data == str(int(name[1:])).encode() for name, data in there.items()), code
         assert sums("sync", f"ais://{bucket}", out).items() >= {"done": 3000 - len(there), "skipped": len(there)}.items()
         assert tree(out) == tree(folder)
+
+
+def case_interrupted_while_nothing_answers():
+    with place("a") as (bucket, folder, path):
+        etlctl("put", "-r", folder, bucket)
+        os.kill(cluster.proxy.pid, signal.SIGSTOP)
+        try:
+            program = subprocess.Popen(["etlctl", "get", "-r", bucket, path + "/out"], env=dict(cluster.env), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            until(lambda: os.path.exists(path + "/out"), "the program is under way")
+            program.send_signal(signal.SIGINT)
+            try:
+                _, err = program.communicate(timeout=50)  # a list is awaited for 60 s
+            finally:
+                program.kill()
+        finally:
+            os.kill(cluster.proxy.pid, signal.SIGCONT)
+        assert program.returncode == 130 and b"interrupted; 0 objects read" in err, (program.returncode, err)
 
 
 def case_a_target_restarts():
@@ -509,6 +530,7 @@ def main():
             ("through an etl", case_through_an_etl),
             ("a full disk", case_a_full_disk),
             ("interrupted", case_interrupted),
+            ("interrupted while nothing answers", case_interrupted_while_nothing_answers),
             ("a target restarts", case_a_target_restarts),
             ("on a terminal", case_on_a_terminal),
             ("watching", case_watching),
