@@ -41,8 +41,8 @@ $(TESTED)/build.ninja:
 demo: all
 	@BUILD=$(RELEASE) bash src/demo/demo.sh
 
-# The end-to-end tests wait for deadlines more than they compute, so a core has room for three of them.
-TEST_PROCESSES ?= $(shell expr 3 \* $$(nproc))
+# The end-to-end tests wait for deadlines more than they compute, so a core has room for four of them.
+TEST_PROCESSES ?= $(shell expr 4 \* $$(nproc))
 test:
 	@sh src/demo/packages.sh test
 	@$(MAKE) --no-print-directory $(TESTED)/build.ninja
