@@ -269,11 +269,15 @@ static void copy_object(sim_load &l, sim_etl *etl)
     op->query = "?object_to=ais%2F%40%23%2F" + to.bucket + "%2F" + to.name + "&latest-ver=false&synchronize=false";
     if (etl != nullptr)
         op->query += (rng_below(l.copy_random, 2) == 0 ? "&uuid=" : "&etl_name=") + etl->id;
+    // The transform is its own inverse: after two stages the object is as it was.
+    uint64_t stages = etl != nullptr ? 1 + rng_below(l.copy_random, 4) / 2 + rng_below(l.copy_random, 4) / 3 : 0;
+    for (uint64_t stage = 2; stage <= stages; stage++)
+        op->query += (stage == 2 ? "&etl_pipeline=" : ",") + etl->id;
     sim_write write;
     write.id = l.next_write++;
     write.start_us = l.world->now_us;
     write.copied_from = &from;
-    write.is_transformed = etl != nullptr;
+    write.is_transformed = stages % 2 == 1;
     op->write = to.writes.size();
     to.writes.push_back(write);
     op_begin(op, true);
@@ -429,21 +433,12 @@ static void pipeline(sim_load &l)
     sim_call_start(call);
 }
 
-void sim_load_scrub(sim_load &l)
+void sim_load_ask(sim_load &l, const std::string &method, const std::string &path, const std::string &query, const std::string &body)
 {
-    client_op *op = op_make(l, client_op::kind::page, "PUT", "/v1/cluster");
-    op->body = R"({"action":"start","value":{"Kind":"scrub","options":{"rate":1048576}}})";
+    client_op *op = op_make(l, client_op::kind::page, method, path);
+    op->query = query;
+    op->body = body;
     op_begin(op, false);
-}
-
-static sim_etl *draw_etl(sim_load &l)
-{
-    std::vector<sim_etl *> living;
-    for (sim_etl *etl : l.etls) {
-        if (!etl->id.empty() && !etl->stop_begun)
-            living.push_back(etl);
-    }
-    return living.empty() ? nullptr : living[static_cast<size_t>(sim_below(*l.world, living.size()))];
 }
 
 // Relative frequencies of the operations. A run has one of these profiles.
@@ -462,7 +457,7 @@ void sim_load_act(sim_load &l)
     sim_world &w = *l.world;
     const load_profile &profile = profiles[l.profile % std::size(profiles)];
     sim_object &o = *l.objects[static_cast<size_t>(sim_below(w, l.objects.size()))];
-    sim_etl *etl = draw_etl(l);
+    sim_etl *etl = sim_load_draw_etl(l);
     uint64_t total = profile.put + profile.remove + profile.read + profile.head + profile.range + profile.transform + profile.list +
                      profile.etls + profile.init + profile.stop + profile.bucket + profile.page + profile.pipeline;
     uint64_t at = sim_below(w, total);

@@ -57,7 +57,20 @@ void sim_load_create_bucket(sim_load &l, const std::string &bucket);
 // Starts one round after healing: every object, every ETL with two of them, both lists. It is over when in_flight says so.
 void sim_load_verify(sim_load &l);
 void sim_load_init(sim_load &l);
+// A request that must succeed when all is calm.
+void sim_load_ask(sim_load &l, const std::string &method, const std::string &path, const std::string &query, const std::string &body);
+// One that lives; null: none does.
+sim_etl *sim_load_draw_etl(sim_load &l);
+// sim_jobs.cc
 void sim_load_scrub(sim_load &l);
+// A job that keeps all of bucket "b" in bucket "made", through an ETL once or twice, or as it is.
+struct sim_job {
+    sim_etl *etl = nullptr;
+    uint64_t began_us = 0, stages = 0;
+};
+sim_job sim_load_transform_bucket(sim_load &l);
+// Reads what it has made. `is_whole`: nothing failed.
+void sim_load_read_made(sim_load &l, const sim_job &job, bool is_whole);
 // The page after that name, then those that follow.
 void sim_load_list_page(sim_load &l, const std::string &bucket, const std::string &after, size_t size);
 // Asks the proxy for a change of the members: the body of PUT /v1/cluster.

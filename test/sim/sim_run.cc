@@ -332,39 +332,83 @@ static void await_liveness(sim_scene &s)
     sim_fail(w, "liveness: %llu s after healing still: %s", static_cast<unsigned long long>(liveness_us / second), s.load->refusal.c_str());
 }
 
-// S4 of jobs: a node dies while a job runs, and every name ends in exactly one of done, skipped and failed. One seed in four plays it.
-static void scrub(sim_scene &s)
+static const cluster_job *newest_job(sim_scene &s)
+{
+    const sim_host *host = s.cluster->nodes[0]->host;
+    bool is_known = sim_cluster_is_up(*s.cluster) && !proxy_document(*host->as_proxy).jobs.empty();
+    return is_known ? &proxy_document(*host->as_proxy).jobs.back() : nullptr;
+}
+
+// A node dies while the job runs that was just asked for. Null: it has not ended, which counts as a failure.
+static const cluster_job *play_job(sim_scene &s, const char *what)
 {
     sim_world &w = *s.w;
-    if (w.seed % 4 != 1)
-        return;
-    s.load->refused_when_calm = 0;
-    sim_load_scrub(*s.load);
     if (!settle_load(s, request_us) || s.load->refused_when_calm > 0)
-        sim_fail(w, "a scrub could not be started: %s", s.load->refusal.c_str());
+        sim_fail(w, "%s could not be started: %s", what, s.load->refusal.c_str());
     pass(s, w.now_us + sim_below(w, 2 * second));
     sim_node &victim = *s.cluster->nodes[static_cast<size_t>(sim_below(w, s.cluster->nodes.size()))];
     sim_node_crash(victim, static_cast<memory_crash>(sim_below(w, 3)), sim_between(w, second / 10, 20 * second));
-    auto find = [&s]() -> const cluster_job * {
-        const sim_host *host = s.cluster->nodes[0]->host;
-        bool is_known = sim_cluster_is_up(*s.cluster) && !proxy_document(*host->as_proxy).jobs.empty();
-        return is_known ? &proxy_document(*host->as_proxy).jobs.back() : nullptr;
-    };
-    for (uint64_t until = w.now_us + liveness_us; w.now_us < until && (find() == nullptr || find()->ended_ns == 0);)
+    for (uint64_t until = w.now_us + liveness_us; w.now_us < until && (newest_job(s) == nullptr || newest_job(s)->ended_ns == 0);)
         pass(s, w.now_us + second);
-    const cluster_job *job = find();
-    if (job == nullptr || job->ended_ns == 0) {
-        sim_fail(w, "a scrub %s", job == nullptr ? "is forgotten" : "does not end");
-        return;
-    }
+    const cluster_job *job = newest_job(s);
+    if (job != nullptr && job->ended_ns != 0)
+        return job;
+    sim_fail(w, "%s %s", what, job == nullptr ? "is forgotten" : "does not end");
+    return nullptr;
+}
+
+// All names, or those of a bucket.
+static size_t count_names(sim_scene &s, const std::string &bucket = {})
+{
     size_t names = 0;
-    for (size_t i = 1; i < s.cluster->nodes.size(); i++)
-        names += s.cluster->nodes[i]->host->now.rows.size();
-    bool may_be_damaged = w.hits[static_cast<size_t>(sim_fault::disk_bit_flip)] > 0;
-    if (job->done + job->skipped + job->failed != names || job->skipped > 0 || (job->failed > 0 && !may_be_damaged))
-        sim_fail(w, "a scrub of %zu names: done=%llu skipped=%llu failed=%llu", names, static_cast<unsigned long long>(job->done),
-            static_cast<unsigned long long>(job->skipped), static_cast<unsigned long long>(job->failed));
+    for (size_t i = 1; i < s.cluster->nodes.size(); i++) {
+        for (const auto &[name, row] : s.cluster->nodes[i]->host->now.rows)
+            names += bucket.empty() || name.first == bucket ? 1 : 0;
+    }
+    return names;
+}
+
+// Every name ends in exactly one of done, skipped and failed. Skipped is what was made before the crash, and the ledger has not.
+static void check_sums(sim_scene &s, const char *what, const cluster_job &job, size_t names, bool may_skip, bool may_fail)
+{
+    if (job.done + job.skipped + job.failed != names || (job.skipped > 0 && !may_skip) || (job.failed > 0 && !may_fail))
+        sim_fail(*s.w, "%s of %zu names: done=%llu skipped=%llu failed=%llu", what, names, static_cast<unsigned long long>(job.done),
+            static_cast<unsigned long long>(job.skipped), static_cast<unsigned long long>(job.failed));
+}
+
+static bool may_be_damaged(const sim_scene &s) { return s.w->hits[static_cast<size_t>(sim_fault::disk_bit_flip)] > 0; }
+
+// S4 of jobs: a node dies while a job runs. One seed in four plays it with a scrub, another one with a bucket that is transformed.
+static void scrub(sim_scene &s)
+{
+    if (s.w->seed % 4 != 1)
+        return;
+    s.load->refused_when_calm = 0;
+    sim_load_scrub(*s.load);
+    const cluster_job *job = play_job(s, "a scrub");
+    if (job == nullptr)
+        return;
+    check_sums(s, "a scrub", *job, count_names(s), false, may_be_damaged(s));
     await_liveness(s); // stops are refused while a target is away
+}
+
+static void transform_bucket(sim_scene &s)
+{
+    if (!s.load->copies)
+        return;
+    s.load->refused_when_calm = 0;
+    const size_t names = count_names(s, "b");
+    sim_job asked = sim_load_transform_bucket(*s.load);
+    const cluster_job *job = play_job(s, "a transform");
+    if (job == nullptr)
+        return;
+    bool may_fail = may_be_damaged(s) || (asked.etl != nullptr && asked.etl->manners.frames == sim_manners::framing::by_close);
+    check_sums(s, "a transform", *job, names, true, may_fail);
+    const bool is_whole = job->failed == 0;
+    await_liveness(s);
+    sim_load_read_made(*s.load, asked, is_whole);
+    if (!settle_load(s, request_us))
+        sim_fail(*s.w, "%zu reads of what a job made have no end", s.load->in_flight);
 }
 
 static void stop_all(sim_scene &s)
@@ -509,6 +553,7 @@ sim_result sim_run(uint64_t seed, bool is_verbose)
             audit_pods(s);
             audit_slots(s);
             scrub(s);
+            transform_bucket(s);
             stop_all(s);
             pass(s, s.w->now_us + 5 * second);
             for (const auto &[name, pod] : s.w->kube->pods) {
