@@ -24,6 +24,8 @@ sim_etl *sim_load_draw_etl(sim_load &l)
 sim_job sim_load_transform_bucket(sim_load &l)
 {
     sim_job job = {.etl = sim_load_draw_etl(l), .began_us = l.world->now_us};
+    if (job.etl != nullptr && job.etl->is_doubtful) // it may be stopped
+        job.etl = nullptr;
     std::string body = R"({"action":"copy-bck","value":{}})";
     if (job.etl != nullptr) {
         job.stages = 1 + rng_below(l.copy_random, 2);
