@@ -148,7 +148,6 @@ static failure read_put(session &s, folder_task &task)
     failure f = read_destination(o.words.back(), task.bucket, task.prefix);
     if (f)
         return f;
-    task.prefix += o.prefix; // as AIStore's command has it
     task.list_prefix = task.prefix;
     const std::string &first = o.words[0];
     if (o.recursive || !o.names_from.empty()) {

@@ -159,8 +159,8 @@ static constexpr command_row commands[] = {
         "  etlctl object get transform/shard.in shard.in\n  etlctl get transform/shard.in - --range 0-99\n"
         "  etlctl get -r photos/2026 ./photos --exclude '*.tmp'\n  etlctl get 'shards/train-*.tar' ./shards --skip-existing\n"},
     {command::object_put, "object", "put", "write upload",
-        {{"FILE", word_kind::file, true, true}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}},
-        moving | foldering | skipping | flag_bit(flag::prefix), "Store an object, several files, or a whole folder",
+        {{"FILE", word_kind::file, true, true}, {"BUCKET/OBJECT", word_kind::object_or_bucket, true, false}}, moving | foldering | skipping,
+        "Store an object, several files, or a whole folder",
         "FILE is a file, or - for standard input. Without OBJECT, the object gets the file's name.\n"
         "With -r, FILE is a folder: each file in it becomes the object BUCKET/PREFIX/NAME, where NAME is its path below the folder. "
         "Several\n"

@@ -2,7 +2,8 @@
 // etlctl/job_retry.cc: job report --retry-failed: a new job for the objects that failed in another one.
 //
 // Normal   the same kind with the same options, over a list of the names that failed.
-// Fails    A list that would be too long: the same job again. It skips what is there, so it comes to the same, only later.
+// Fails    A list that would be too long, or that the nodes refuse for its length: the same job again. It skips what is there, so it comes
+//          to the same, only later. Of a job whose own list was too long for the cluster document, no list is kept.
 #include "etlctl/commands.h"
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 
 namespace etlnode::etlctl {
 
-static constexpr size_t names_size_max = 24 * 1024; // of the 32 KiB that all options may take
+static constexpr size_t names_size_max = 512 * 1024; // of the 1 MiB that a request may have
 
 struct failed_names {
     std::vector<std::string> names;
@@ -56,6 +57,8 @@ static json_ptr value_of(const cJSON *options)
     for (const cJSON *option = options != nullptr ? options->child : nullptr; option != nullptr; option = option->next) {
         std::string key = option->string;
         key = key == "etl" ? "id" : key == "num_workers" ? "num-workers" : key;
+        if (key == "objnames_count") // of a list that stands beside the document
+            continue;
         if (key == "to")
             json_add_text(json_add_object(value.get(), "tobck"), "name", json_text(options, "to"));
         else
@@ -102,6 +105,35 @@ static std::string request_of(const cJSON *job, const failed_names &failed, std:
     return json_print(body.get());
 }
 
+static exit_code begin_again(session &s, const std::string &id, const cJSON *job, failed_names &failed)
+{
+    if (!failed.is_complete && json_get(json_get(job, "options"), "objnames_count") != nullptr)
+        return session_fail(
+            s, failure_make(exit_code::limit, "cannot retry job " + id,
+                   "more objects failed than a list may name, and the job's own list is not kept", "etlctl job report " + id + " -o name"));
+    std::string bucket(json_text(job, "bucket"));
+    std::string url = session_url(s, path_buckets) + "/" + url_encode(bucket);
+    std::string action;
+    std::string body = request_of(job, failed, url, action);
+    const char *method = action == "delete-listrange" ? "DELETE" : "POST";
+    std::string scope = failed.is_complete ? std::to_string(failed.names.size()) + " that failed"
+                                           : "all, because more failed than a list may have";
+    if (session_plan(s, method, url, "action " + action + " of " + scope))
+        return exit_code::ok;
+    http_request request = session_request(s, method, url, control_timeout_ms);
+    request.body = body;
+    request.has_body = true;
+    request.headers.push_back("Content-Type: application/json");
+    http_reply reply;
+    failure f = session_perform(s, request, "cannot retry job", id, reply);
+    f.bucket = bucket;
+    if (f.status == 413 && failed.is_complete) {
+        failed.is_complete = false;
+        return begin_again(s, id, job, failed);
+    }
+    return f ? session_fail(s, f) : job_started(s, action, std::string(text_trim(reply.body)));
+}
+
 exit_code job_retry(session &s, const std::string &id)
 {
     json_ptr job;
@@ -120,23 +152,7 @@ exit_code job_retry(session &s, const std::string &id)
         session_note(s, "nothing failed in job %s", id.c_str());
         return exit_code::ok;
     }
-    std::string bucket(json_text(job.get(), "bucket"));
-    std::string url = session_url(s, path_buckets) + "/" + url_encode(bucket);
-    std::string action;
-    std::string body = request_of(job.get(), failed, url, action);
-    const char *method = action == "delete-listrange" ? "DELETE" : "POST";
-    std::string scope = failed.is_complete ? std::to_string(failed.names.size()) + " that failed"
-                                           : "all, because more failed than a list may have";
-    if (session_plan(s, method, url, "action " + action + " of " + scope))
-        return exit_code::ok;
-    http_request request = session_request(s, method, url, control_timeout_ms);
-    request.body = body;
-    request.has_body = true;
-    request.headers.push_back("Content-Type: application/json");
-    http_reply reply;
-    f = session_perform(s, request, "cannot retry job", id, reply);
-    f.bucket = bucket;
-    return f ? session_fail(s, f) : job_started(s, action, std::string(text_trim(reply.body)));
+    return begin_again(s, id, job.get(), failed);
 }
 
 } // namespace etlnode::etlctl

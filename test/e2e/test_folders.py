@@ -350,15 +350,18 @@ def retries(bucket, etl):
     assert (again["done"], again["failed"]) == (1, 0) and cluster.get(bucket + "-up", "x/fail").body == b"WELL", again
     assert etlctl("job", "report", again["id"], "--retry-failed").stdout == b""  # nothing failed
     # More names than a list may have: the whole job again, which skips what is done.
-    long = [f"{'n' * 200}{i:03}" for i in range(130)]
-    for name in long:
-        assert cluster.put(bucket, name, b"fail").status == 200
-    first = last("etl", "bucket", etl, bucket, bucket + "-up", "--prepend", "x/", code=8)
-    assert first["failed"] == 130, first
-    for name in long[1:]:
-        assert cluster.put(bucket, name, b"good").status == 200
+    with tempfile.TemporaryDirectory(prefix="folders") as path:
+        deep = "/".join("n" * 200 for _ in range(4))
+        for i in range(680):
+            write(f"{path}/in/{deep}/{i:03}", b"fail")
+        etlctl("put", "-r", path + "/in", bucket)
+        first = last("etl", "bucket", etl, bucket, bucket + "-up", "--prepend", "x/", code=8)
+        assert first["failed"] == 680, first
+        for i in range(680):
+            write(f"{path}/in/{deep}/{i:03}", b"good" if i else b"fail")
+        etlctl("sync", path + "/in", f"ais://{bucket}")
     again = last("job", "report", first["id"], "--retry-failed", code=8)
-    assert (again["kind"], again["done"], again["skipped"], again["failed"]) == ("etl-bck", 129, 3, 1), again
+    assert (again["kind"], again["done"], again["skipped"], again["failed"]) == ("etl-bck", 679, 3, 1), again
     scrub = last("scrub", bucket)
     assert "hint: etlctl scrub " + bucket in said("job", "report", scrub["id"], "--retry-failed", code=2)
     assert "hint: etlctl job ls" in said("job", "report", "nosuchjob", "--retry-failed", code=3)
