@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/rng.h"
+#include "job/job_report.h"
 #include "job/window.h"
 
 using namespace etlnode;
@@ -166,9 +167,32 @@ static void sums_survive_crashes(void **)
         run_with_crashes(seed, 200 + static_cast<unsigned>(seed));
 }
 
+static json_ptr parsed_again(json_ptr tree)
+{
+    json_ptr again;
+    std::string where;
+    test_ok(json_parse(json_print(tree.get()), again, where));
+    return again;
+}
+
+// Without its report a target would count as silent, and without a failure's record its object would be in no list.
+static void whatever_is_reported_can_be_read(void **)
+{
+    std::string text(100'000, 'y');
+    job_report report, parsed;
+    report.row = {.id = "j1", .kind = "scrub", .state = "done"};
+    report.row.error = report.waiting = text;
+    test_true(job_report_parse(parsed_again(job_report_print(report)).get(), parsed));
+    test_true(parsed.waiting.ends_with("yyy...") && parsed.row.error.ends_with("yyy..."));
+    ledger_failure failure, parsed_failure;
+    failure.text = text;
+    test_true(job_failure_parse(parsed_again(job_failure_print(failure)).get(), parsed_failure));
+}
+
 int main()
 {
     const CMUnitTest tests[] = {
+        cmocka_unit_test(whatever_is_reported_can_be_read),
         cmocka_unit_test(the_cursor_waits_for_all_before),
         cmocka_unit_test(what_is_noted_is_not_done_again),
         cmocka_unit_test(an_item_may_wait_again),
