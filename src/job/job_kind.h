@@ -100,17 +100,19 @@ struct job_kind {
     const char *summary; // for help
     // The first change of the ledger is stored before anything is read: what was handed to the index before is in the plan then.
     bool waits_for_index = false;
+    // The target does it outside the frame, and keeps its row in the ledger. Only check_options is set.
+    bool is_external = false;
     // What is wrong with the options; empty: nothing. Called at the proxy, before the job is stored, and at every target.
     std::string (*check_options)(const cJSON *options);
     // Takes what it needs of the options. Called before the first item, also after a restart.
-    void (*open)(job &j, const cJSON *options);
-    void (*close)(job &j);
+    void (*open)(job &j, const cJSON *options) = nullptr;
+    void (*close)(job &j) = nullptr;
     // Whether the job handles the object at all; null: all that the plan finds.
-    bool (*selects)(const job &j, const index_row &row);
+    bool (*selects)(const job &j, const index_row &row) = nullptr;
     // Begins an item. It ends later, never inside this call, by one of the three functions below.
-    void (*begin)(job_item &item);
+    void (*begin)(job_item &item) = nullptr;
     // The item shall end soon: by job_item_stopped if it has no outcome yet.
-    void (*stop)(job_item &item);
+    void (*stop)(job_item &item) = nullptr;
 };
 
 const job_tools &job_tools_of(const job_item &item);

@@ -15,7 +15,7 @@ import urllib.parse
 import zipfile
 
 import harness
-from harness import Cluster, request
+from harness import Cluster, request, until
 
 world = {}
 draw = random.Random(12)
@@ -279,6 +279,77 @@ def case_bad_batches():
         refused(batch(items, 400), 400, text)
     refused(batch([{"objname": "o/002"}], 400, mime=".rar"), 400, "expected .tar")
     refused(batch([{"objname": "o"}], 400, bucket=""), 400, "bucket is missing")
+
+
+# --- archives that a job makes
+
+
+def archive(expect=200, **value):
+    answer = request("PUT", cluster().url("/v1/buckets/b?provider=ais"), json.dumps({"action": "archive", "value": value}), {"Content-Type": "application/json"})
+    assert answer.status == expect, answer
+    return answer
+
+
+def finished(job):
+    def status():
+        answer = request("GET", cluster().url("/v1/cluster?what=status"), json.dumps({"id": job}))
+        return answer.json if answer.status == 200 and answer.json["end_time"] else None
+    return until(status, "the end of the job")
+
+
+def case_a_job_makes_an_archive():
+    names = [f"o/{i:03}" for i in (7, 3, 5, 0, 11)]
+    cluster().bucket("c")
+    for archname, mode in (("made.tar", "r:"), ("made.tgz", "r:gz")):
+        for to in ("b", "c"):
+            job = archive(objnames=names, archname=archname, tobck={"name": to, "provider": "ais"}, isbn=True, mime="", aate=False, coer=False).text
+            assert finished(job)["err"] == "", finished(job)
+            got = untar(request("GET", cluster().url(f"/v1/objects/{to}/{archname}")).body, mode)
+            assert list(got) == ["b/" + name for name in names] and all(got["b/" + name] == cluster().get("b", name).body for name in names)
+    job = archive(template="o/{000..004..2}", archname="ranged.tar").text
+    assert finished(job)["err"] == ""
+    assert list(untar(cluster().get("b", "ranged.tar").body)) == ["o/000", "o/002", "o/004"]
+
+
+def case_a_job_that_lacks_a_member():
+    job = archive(objnames=["o/001", "gone", "o/002"], archname="lacks.tar").text
+    assert "ais://b/gone does not exist" in finished(job)["err"], finished(job)
+    assert cluster().get("b", "lacks.tar").status == 404
+    job = archive(objnames=["o/001", "gone", "o/002"], archname="lacks.tar", coer=True).text
+    assert finished(job)["end_time"]
+    assert list(untar(cluster().get("b", "lacks.tar").body)) == ["o/001", "o/002"]
+    report = json.loads(cluster().run("etlctl", "job", "report", job, "-o", "json", check=False).stdout)
+    assert [one["object"] for one in report["items"]] == ["ais://b/gone"] or "gone" in json.dumps(report["items"]), report
+
+
+def case_a_job_whose_target_is_killed():
+    names = [f"o/{i:03}" for i in range(30)]
+    for i in range(3):
+        archname = f"killed{i}.tgz"
+        target = cluster().holder("b", archname)
+        job = archive(objnames=names, archname=archname).text
+        target.kill()
+        target.start()
+        cluster().wait_registered()
+        assert finished(job)["err"] == "", finished(job)
+        got = until(lambda: fetched(archname), "the archive")
+        assert list(got) == names and all(got[name] == cluster().get("b", name).body for name in names)
+        request("DELETE", cluster().url(f"/v1/objects/b/{archname}"))
+
+
+def fetched(archname):
+    try:
+        answer = cluster().get("b", archname)
+    except (harness.http.client.HTTPException, OSError):
+        return None
+    return untar(answer.body, "r:gz") if answer.status == 200 else None
+
+
+def case_jobs_of_archives_that_cannot_be():
+    for value, status, text in (({}, 400, "archname"), ({"objnames": ["o"], "archname": "x.rar"}, 400, "expected .tar"), ({"archname": "x.tar"}, 400, "which objects are the members"), ({"template": "o/", "archname": "x.tar"}, 400, "A prefix alone"),
+                                ({"objnames": ["o"], "archname": "x.tar", "aate": True}, 501, "aate"), ({"objnames": ["o"], "archname": "x.tar", "tobck": {"name": "nowhere"}}, 404, "nowhere"),
+                                ({"template": "o{0..999999999}", "archname": "x.tar"}, 400, "names"), ({"objnames": "o", "archname": "x.tar"}, 400, "objnames")):
+        refused(archive(status, **value), status, text)
 
 
 def main():

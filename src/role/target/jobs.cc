@@ -18,6 +18,7 @@
 #include "control/member_machine.h"
 #include "job/job_machine.h"
 #include "job/job_report.h"
+#include "job/kinds/kinds.h"
 
 namespace etlnode {
 
@@ -81,6 +82,12 @@ void target_begin_jobs(target &t)
     t.jobs = job_host_make(*t.e, options);
 }
 
+static bool is_external(const std::string &name)
+{
+    const job_kind *kind = job_kind_find(name);
+    return name == rebalance_kind || (kind != nullptr && kind->is_external);
+}
+
 void target_sync_jobs(target &t)
 {
     t.bucket_moves = document_bucket_moves(t.document);
@@ -95,10 +102,11 @@ void target_sync_jobs(target &t)
             .options = job.options,
             .is_cancelled = job.is_cancelled,
             .is_over = job.ended_ns != 0,
-            .is_external = job.kind == rebalance_kind});
+            .is_external = is_external(job.kind)});
         target_fill_order(t, job, orders.back());
     }
     job_host_sync(*t.jobs, std::move(orders));
+    target_sync_archives(t);
     target_rebalance_look(t); // it may have been paused, or may go on
 }
 

@@ -254,6 +254,7 @@ static void close(void *arg)
     target_placement_stop(t);
     target_rebalance_cut(t);
     target_cut_peer_calls(t);
+    target_end_archives(t);
     target_cut_joins(t);
     stop_server(t.public_server);
     target_end_uploads(t);
@@ -352,6 +353,7 @@ void target_free(target *t)
     target_heartbeat_end(*t);
     target_space_end(*t);
     target_rebalance_free(*t);
+    target_end_archives(*t);
     target_end_uploads(*t);
     if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);

@@ -34,6 +34,7 @@ struct member;          // control/member_machine.h: registration with the proxy
 struct rebalance;       // rebalance.cc: a pass that gives objects to their owners
 struct job_host;        // job/job_host.h
 struct target_uploads;  // uploads.cc: objects that come in parts
+struct target_archives; // archive_jobs.cc: jobs that make archives
 struct target_join_run; // joins.cc: an object being made from a source
 struct held_request;    // held_answers.cc: a call that is answered when what it asks about is decided
 
@@ -142,6 +143,7 @@ struct target {
     std::vector<held_request *> held;
     target_uploads *uploads = nullptr;    // uploads.cc; null: there were none
     std::vector<target_join_run *> joins; // joins.cc: in progress
+    target_archives *archives = nullptr;  // archive_jobs.cc; null: there were none
     std::vector<std::string> appending;   // archive_append.cc: archives that get a member now
     uint64_t next_held_id = 1;
     // heartbeat.cc
@@ -250,6 +252,9 @@ void target_held_stop(target &t);
 void target_begin_jobs(target &t);
 // Tells the job host which jobs the document lists.
 void target_sync_jobs(target &t);
+// archive_jobs.cc: begins and ends those that the document lists.
+void target_sync_archives(target &t);
+void target_end_archives(target &t);
 // An array of reports: of the jobs that the document does not call over, or of all.
 json_ptr target_job_reports(const target &t, bool with_ended);
 

@@ -47,7 +47,7 @@ static void bad_input_is_refused(void **state)
         {"GET /v1/buckets", "nonsense", 400, "the request body must be"},
         {"PATCH /v1/buckets/known", "{}", 400, "unknown action \"\"; expected \"set-bprops\""},
         {"PATCH /v1/buckets/other", R"({"action":"set-bprops"})", 404, "bucket \"ais://other\" does not exist"},
-        {"PUT /v1/buckets/known", "{}", 501, "PUT /v1/buckets/{bucket} is not implemented"},
+        {"PUT /v1/buckets/known", create, 400, "unknown action \"create-bck\": expected archive"},
         {"GET /v1/buckets/known/more", list, 400, "too many path items: a bucket's path is /v1/buckets/<bucket>"},
         {"DELETE /v1/buckets", nullptr, 405, "method DELETE is not allowed for /v1/buckets; allowed: GET"},
     };

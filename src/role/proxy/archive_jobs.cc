@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// role/proxy/archive_jobs.cc: PUT /v1/buckets/<bucket> {"action":"archive"}: begins a job that makes an archive of objects of the bucket.
+//
+// Knows    control, job, aistore.        Known by  routes.cc.
+// Normal   the target that owns the archive's name is to make it; the answer is the job's id.
+// Fails    400 for options; 404 for buckets; 409 for too many jobs; 413 for a long list; 501 for what is appended.
+// Limits   job_running_max, job_options_size_max.
+#include "role/proxy/request.h"
+
+#include "aistore/provider.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "codec/json_fields.h"
+#include "job/archive_order.h"
+#include "port/clock.h"
+#include "role/proxy/jobs.h"
+#include "role/shared/hints.h"
+#include "store/object_name.h"
+
+namespace etlnode {
+
+struct archive_request : proxy_request {
+    cluster_job job;
+    std::string to_bucket;
+};
+
+static constexpr json_field value_fields[] = {
+    {"objnames", json_field_kind::list},
+    {"template", json_field_kind::text},
+    {"archname", json_field_kind::text},
+    {"mime", json_field_kind::text},
+    {"tobck", json_field_kind::object},
+    {"isbn", json_field_kind::flag},
+    {"aate", json_field_kind::flag},
+    {"coer", json_field_kind::flag},
+};
+
+static void copy_field(cJSON *to, const char *key, const cJSON *from)
+{
+    const cJSON *item = json_get(from, key);
+    bool is_empty = item == nullptr || cJSON_IsNull(item) || cJSON_IsFalse(item) || (cJSON_IsString(item) && item->valuestring[0] == '\0');
+    if (!is_empty)
+        json_add_tree(to, key, json_ptr(cJSON_Duplicate(item, true)));
+}
+
+static bool refuse(archive_request &r, error_code code, const std::string &text)
+{
+    proxy_request_fail(r, code, text);
+    return false;
+}
+
+static bool admit_bucket(archive_request &r, const std::string &bucket)
+{
+    if (document_find_bucket(proxy_document(*r.p), bucket) != nullptr)
+        return true;
+    return refuse(r, error_code::bucket_not_found, hint_bucket_missing(bucket, proxy_bucket_names(*r.p)));
+}
+
+static bool read_value(archive_request &r, const cJSON *value)
+{
+    if (std::string wrong = json_fields_misfit(value, "value", value_fields); !wrong.empty())
+        return refuse(r, error_code::bad_request, wrong);
+    const cJSON *to = json_get(value, "tobck");
+    std::string_view provider = json_text(to, "provider");
+    r.to_bucket = json_text(to, "name");
+    if (r.to_bucket.empty())
+        r.to_bucket = r.job.bucket;
+    if (!provider.empty() && provider_of(provider) != "ais")
+        return refuse(r, error_code::not_implemented, "the archive is not in a bucket of this cluster: only provider ais is implemented");
+    if (json_bool(value, "aate", false))
+        return refuse(r, error_code::not_implemented, "value.aate is not implemented: the archive is made anew");
+    if (!admit_bucket(r, r.job.bucket) || !admit_bucket(r, r.to_bucket))
+        return false;
+    const cluster_node *maker = document_place(proxy_document(*r.p), r.to_bucket, std::string(json_text(value, "archname")));
+    if (maker == nullptr)
+        return refuse(r, error_code::unavailable, "the cluster has no targets");
+    json_ptr options = json_object();
+    for (const char *key : {"objnames", "template", "archname", "mime", "isbn", "coer"})
+        copy_field(options.get(), key, value);
+    json_add_text(options.get(), "to", r.to_bucket);
+    json_add_text(options.get(), "at", maker->id);
+    archive_order order;
+    if (std::string wrong = archive_order_read(options.get(), order); !wrong.empty())
+        return refuse(r, error_code::bad_request, "value." + wrong);
+    r.job.options = json_print(options.get());
+    if (r.job.options.size() > job_options_size_max)
+        return refuse(r, error_code::body_too_large,
+            text_format("the list of names is too long: with the other options it may have %zu bytes. Use a template, or several archives",
+                job_options_size_max));
+    return true;
+}
+
+static error apply_job(archive_request &r, cluster_document &next)
+{
+    if (document_find_bucket(next, r.job.bucket) == nullptr || document_find_bucket(next, r.to_bucket) == nullptr)
+        return make_error(error_code::bucket_not_found);
+    return proxy_job_admit(*r.p, next, r.job);
+}
+
+static void on_stored(archive_request &r, error err) { proxy_job_answer_start(r, r.job, err); }
+
+static void on_body(archive_request &r, std::string body)
+{
+    json_ptr tree;
+    std::string action;
+    if (!proxy_request_read_action(r, body, tree, action))
+        return;
+    if (action != archive_kind) {
+        refuse(r, error_code::bad_request, "PUT of a bucket: unknown action \"" + text_escape(action, 64) + "\": expected archive");
+        return;
+    }
+    if (read_value(r, json_get(tree.get(), "value")))
+        proxy_request_change<apply_job, on_stored>(r, true);
+}
+
+static void serve_archive(proxy &p, exchange &x, const route_match &match)
+{
+    std::string bucket;
+    if (!route_admit_query(x) || !route_decode_arg(x, match.args[0], "bucket name", bucket))
+        return;
+    archive_request &r = proxy_request_make<archive_request>(p, x);
+    r.job.bucket = std::move(bucket);
+    r.job.kind = archive_kind;
+    r.job.creator = exchange_peer(x);
+    r.job.created_ns = clock_wall_ns(*p.e);
+    proxy_request_read<on_body>(r, json_body_size_max);
+}
+
+// --- routes
+
+static constexpr route rows[] = {
+    ROUTE("PUT", "/v1/buckets/{bucket}", serve_archive, "begins a job that makes an archive: `archive`"),
+};
+extern constinit const std::span<const route> proxy_archive_job_routes = rows;
+
+} // namespace etlnode
