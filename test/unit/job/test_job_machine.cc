@@ -592,6 +592,7 @@ static void nothing_is_read_before_the_ledger_has_answered(void **)
     test_true(run_to_end(r));
     test_eq(r.last.done, small_count + 4u);
     test_eq(r.last.pass, 1u);
+    close_world(r.f);
 }
 
 int main()
