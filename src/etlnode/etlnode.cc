@@ -277,6 +277,10 @@ static int run_main(int argc, char **argv)
     // The loop frees memory that pool threads allocate, for example rows of a page. With an arena per thread, most of it would stay with
     // that thread.
     mallopt(M_ARENA_MAX, 1);
+    // Buffers of puts (256 KiB) stay out of the heap, where the many small blocks of a job would settle between them for ever. glibc would
+    // move both limits up as soon as the first buffer is freed. The heap keeps 1 MiB, so that it need not grow for each request.
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 #endif
     option_values values;
     option_request request;

@@ -314,7 +314,7 @@ static void finish(load &l)
         store_guard(s, *entry);
         for (size_t i = 0; i < waits.size(); i++)
             cache_acquire(s.cache, *entry);
-        if (!l.is_outdated)
+        if (!l.is_outdated && l.use == store_use::again)
             cache_insert(s.cache, *entry);
     }
     outdate(l);
@@ -333,11 +333,13 @@ static void take(load &l, E event)
         finish(l);
 }
 
-void load_request(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg)
+void load_request(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg, store_use use)
 {
     load *&joinable = s.joinable_loads[load_key(bucket, name)];
     if (joinable != nullptr) {
         joinable->waits.push_back({on_object, arg});
+        if (use == store_use::again)
+            joinable->use = use;
         return;
     }
     auto *l = new load;
@@ -347,6 +349,7 @@ void load_request(store &s, std::string bucket, std::string name, store_on_objec
     l->bucket = std::move(bucket);
     l->name = std::move(name);
     l->waits.push_back({on_object, arg});
+    l->use = use;
     l->next = s.loads;
     if (s.loads != nullptr)
         s.loads->previous = l;

@@ -30,8 +30,9 @@ struct load {
     load *previous = nullptr; // list of all loads of the store
     load *next = nullptr;
     std::string bucket, name;
-    std::vector<load_wait> waits; // all callers that have asked for this object meanwhile
-    bool is_outdated = false;     // the object has changed since: no caller joins, and the cache does not take the result
+    std::vector<load_wait> waits;     // all callers that have asked for this object meanwhile
+    store_use use = store_use::again; // again if one of the callers says so
+    bool is_outdated = false;         // the object has changed since: no caller joins, and the cache does not take the result
 
     bool on_index = false, opening = false; // what is in progress
     index_row row;

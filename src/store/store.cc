@@ -83,7 +83,7 @@ static void give_cached_answer(void *arg)
     store_unref(*answer.owner);
 }
 
-void store_get(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg)
+void store_get(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg, store_use use)
 {
     CHECK(!s.closing);
     const store_object *object = store_peek(s, bucket, name);
@@ -93,7 +93,7 @@ void store_get(store &s, std::string bucket, std::string name, store_on_object o
         return;
     }
     s.counts.misses++;
-    load_request(s, std::move(bucket), std::move(name), on_object, arg);
+    load_request(s, std::move(bucket), std::move(name), on_object, arg, use);
 }
 
 void store_release(store &s, const store_object *object) { cache_release(s.cache, object); }

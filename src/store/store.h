@@ -58,10 +58,13 @@ struct store_object {
 };
 // Looks in the cache only, without waiting; null if it is not there (then use store_get). The caller must release it.
 const store_object *store_peek(store &s, std::string_view bucket, std::string_view name);
+// Whether the object is likely to be read again soon. What goes over whole buckets reads `once`: a miss then leaves the cache as it is, so
+// that clients keep what they read often.
+enum class store_use : uint8_t { again, once };
 // Completes once. Errors: object_not_found; io; corrupt (content missing or of the wrong size, or a small one with a wrong checksum);
 // too_many_files.
-void store_get(
-    store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object), void *arg);
+void store_get(store &s, std::string bucket, std::string name, void (*on_object)(void *arg, error err, const store_object *object),
+    void *arg, store_use use = store_use::again);
 void store_release(store &s, const store_object *object);
 // Adds a reference for another reader, who must also release it.
 const store_object *store_share(store &s, const store_object &object);

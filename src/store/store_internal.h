@@ -62,7 +62,7 @@ void store_commit_succeeded(store &s);
 
 // load_machine.cc: looks up an object that is not in the cache.
 using store_on_object = void (*)(void *arg, error err, const store_object *object);
-void load_request(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg);
+void load_request(store &s, std::string bucket, std::string name, store_on_object on_object, void *arg, store_use use);
 // Every load in progress ends with `stopping`.
 void load_stop_all(store &s);
 // Loads of this object in progress still serve the callers that already wait, but no others, and their result is not cached.

@@ -82,7 +82,7 @@ void transfer_look_up(transfer &t)
     }
     t.looking_up = true;
     open_count_begin(t.host->lookups);
-    store_get(*t.host->objects, t.bucket, t.name, on_object, &t);
+    store_get(*t.host->objects, t.bucket, t.name, on_object, &t, t.x != nullptr ? store_use::again : store_use::once);
 }
 
 } // namespace etlnode

@@ -343,7 +343,7 @@ static void give_small(rebalance &r)
         rebalance_begin_one(r);
         r.reads++;
         auto *read = new small_read{&r, std::move(row)};
-        store_get(*r.t->objects, read->row.bucket, read->row.name, on_small, read);
+        store_get(*r.t->objects, read->row.bucket, read->row.name, on_small, read, store_use::once);
     }
     if (--r.reads == 0)
         flush_batches(r);
@@ -462,7 +462,7 @@ static void begin_large(rebalance &r, index_row row, const cluster_node &owner, 
     r.large_open++;
     auto *d = new rebalance_delivery{.owner = &r, .node = owner, .blocks = blocks};
     d->rows.push_back(std::move(row));
-    store_get(*r.t->objects, d->rows.front().bucket, d->rows.front().name, on_large, d);
+    store_get(*r.t->objects, d->rows.front().bucket, d->rows.front().name, on_large, d, store_use::once);
 }
 
 bool rebalance_give_large(rebalance &r)

@@ -319,6 +319,46 @@ static void open_files_are_bounded_by_their_blocks(void **)
     close_world(f);
 }
 
+// What goes over whole buckets leaves the cache to others, unless somebody else asked for the same object meanwhile.
+static void reads_for_once_leave_the_cache_alone(void **)
+{
+    fixture f;
+    f.options.cached_inline_max = 2;
+    start_world(f, memory_empty());
+    test_ok(open_store(f));
+    std::string bytes;
+    test_ok(put_at_once(f, "hot", "x"));
+    test_ok(get_object(f, "hot", bytes));
+    for (int i = 0; i < 6; i++) {
+        for (const std::string &name : {"small" + std::to_string(i), "big" + std::to_string(i)}) {
+            test_ok(name.starts_with("big") ? put_object(f, name, big) : put_at_once(f, name, "x"));
+            answer a;
+            store_get(*f.s, "b", name, on_object_answer, &a, store_use::once);
+            memory_run(*f.world);
+            test_ok(a.err);
+            test_true(content_of(f, a.object) == (name.starts_with("big") ? big : "x"));
+            store_release(*f.s, a.object);
+            test_true(store_peek(*f.s, "b", name) == nullptr);
+        }
+    }
+    test_eq(f.world->open_files, 0u);
+    const store_object *hot = store_peek(*f.s, "b", "hot");
+    test_true(hot != nullptr);
+    store_release(*f.s, hot);
+    answer once, again;
+    store_get(*f.s, "b", "small0", on_object_answer, &once, store_use::once);
+    store_get(*f.s, "b", "small0", on_object_answer, &again);
+    memory_run(*f.world);
+    test_ok(once.err);
+    test_ok(again.err);
+    store_release(*f.s, once.object);
+    store_release(*f.s, again.object);
+    hot = store_peek(*f.s, "b", "small0");
+    test_true(hot != nullptr);
+    store_release(*f.s, hot);
+    close_world(f);
+}
+
 int main()
 {
     sm_set_strict(true);
@@ -332,6 +372,7 @@ int main()
         on_store(read_errors_are_reported_and_not_kept),
         on_store(descriptors_are_given_back_when_the_system_has_none),
         cmocka_unit_test(the_cache_is_bounded),
+        cmocka_unit_test(reads_for_once_leave_the_cache_alone),
         cmocka_unit_test(contents_in_memory_are_bounded_by_their_bytes),
         cmocka_unit_test(open_files_are_bounded_by_their_blocks),
     };
