@@ -83,6 +83,8 @@ static std::string read_list(const cJSON *list, job_selection &out_selection)
     const std::string &first = out_selection.names.front(), &last = out_selection.names.back();
     auto ends = std::mismatch(first.begin(), first.end(), last.begin(), last.end());
     out_selection.prefix.assign(first.begin(), ends.first); // of a sorted list: what the first and the last have in common
+    while (!text_is_utf8(out_selection.prefix))             // the cluster document, which holds it, is text: no character may be cut
+        out_selection.prefix.pop_back();
     return {};
 }
 

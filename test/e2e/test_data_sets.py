@@ -134,6 +134,22 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b", "copy-bck", {}, 400, "bck_to="),
             ("/v1/buckets/b?bck_to=s3%2F%40%23%2Fd%2F", "copy-bck", {}, 501, "only provider ais"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {}, 400, "which ETL"),
+def case_lists_of_names_that_begin_alike():
+    """The bytes that they have in common end in the middle of a character."""
+    with Filled(2) as cluster:
+        names = ["日", "文", "日記", "é", "è", "😀", "😁", "per%cent", "per%25", "a?b", "a#b", "x" * 1024]
+        for name in names:
+            assert cluster.put("b", name, name.encode()).status == 200
+        for chosen in (["日", "文"], ["é", "è"], ["😀", "😁"], ["日", "日記"], ["per%cent", "per%25"], ["a?b", "a#b"], ["x" * 1024]):
+            value = {"objnames": chosen, "tobck": {"name": "cjk"}, "force": True}
+            job = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b", "copy-listrange", value)))
+            assert counts(job) == (len(chosen), 0, 0), (chosen, job)
+            for name in chosen:
+                assert cluster.get("cjk", name).body == name.encode(), name
+        job = ended(cluster, job_of(cluster, act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {"objnames": names})))
+        assert counts(job) == (len(names), 0, 0) and listed(cluster)[1] == NAMES, job
+
+
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": "nosuch"}, 404, "etl job nosuch does not exist"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 404, "entry not found"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
@@ -270,3 +286,4 @@ harness.run([
     ("jobs end with their bucket", case_jobs_end_with_their_bucket),
     ("with etlctl", case_with_etlctl),
 ])
+    ("lists of names that begin alike", case_lists_of_names_that_begin_alike),

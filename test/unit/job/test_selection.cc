@@ -104,6 +104,29 @@ static void lists_select_their_names(void **)
         test_false(selection_has(selection, name));
 }
 
+// The prefix goes into the cluster document, which is text: a part of a character would be replaced there, and nothing found.
+static void prefixes_of_lists_end_with_whole_characters(void **)
+{
+    struct row {
+        const char *list, *prefix;
+    };
+    static constexpr row rows[] = {
+        {"[\"日\",\"文\"]", ""}, // E6 97 A5 and E6 96 87
+        {"[\"a/日1\",\"a/早\"]", "a/"},
+        {"[\"a/日1\",\"a/日2\"]", "a/日"},
+        {"[\"😀\",\"😁\"]", ""},
+        {"[\"é\",\"è\"]", ""},
+        {"[\"日本\"]", "日本"},
+    };
+    for (const row &one : rows) {
+        job_selection selection;
+        test_eq_text(read((std::string("{\"objnames\":") + one.list + "}").c_str(), selection), "");
+        test_eq_text(selection.prefix, one.prefix);
+        for (const std::string &name : selection.names)
+            test_true(selection_has(selection, name));
+    }
+}
+
 static void without_either_everything_is_selected(void **)
 {
     for (const char *text : {"{}", R"({"objnames":null,"template":""})", R"({"template":null})"}) {
@@ -130,6 +153,7 @@ int main()
         cmocka_unit_test(many_ranges_take_no_time),
         cmocka_unit_test(what_is_no_template_is_refused),
         cmocka_unit_test(lists_select_their_names),
+        cmocka_unit_test(prefixes_of_lists_end_with_whole_characters),
         cmocka_unit_test(without_either_everything_is_selected),
         cmocka_unit_test(damaged_selections_are_refused),
     };
