@@ -23,5 +23,8 @@ std::string upload_name_handle(std::string_view id);
 std::string upload_name_of_query(std::string_view query);
 // The target that an id names; empty: it is no such id. Lifetime: that of `id`.
 std::string_view upload_name_target(std::string_view id);
+// Why the query of a request that is no read cannot be about an upload in parts: parameters that contradict each other, or of which one is
+// missing. Empty: it can, or it is about none. Without this check a part might be stored as the whole object, or at another target.
+std::string upload_query_misfit(std::string_view method, std::string_view query);
 
 } // namespace etlnode

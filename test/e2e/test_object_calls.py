@@ -365,6 +365,45 @@ def case_parts_do_not_survive_their_target():
     target = cluster().holder("b", "ended")
     assert target.kill(signal.SIGTERM) == 0
     assert not os.listdir(os.path.join(cluster().dir, target.name, "tmp"))
+def case_no_part_is_taken_for_a_whole():
+    """Nor stored at the target that a handle names, where nobody would find it."""
+    cluster().put("b", "query", b"as it was")
+    elsewhere = begin_upload(other_name("query"))
+    letters, _, target = elsewhere.partition("-")
+    handle = urllib.parse.quote(f"{target}|{letters}", safe="")
+    for name in ("query", "no such query"):
+        for query, text in [("partNumber=1", "without uploadId"), (f"append_handle={handle}", "without append_type"), ("append_handle=", "without append_type"),
+                            (f"uploadId={elsewhere}&append_type=append&append_handle=", "exclude each other"), ("uploadId=&partNumber=1", "uploadId is empty"),
+                            (f"uploadId={elsewhere}&archpath=x", "exclude each other"), (f"uploadId={elsewhere}&object_to=ais%2F%40%23%2Fb%2Fx", "exclude each other"),
+                            (f"uploadId={elsewhere}&partNumber=1&partNumber=2", "given twice")]:
+            refused(send("PUT", name, query, b"a part"), 400, text)
+            for node in cluster().targets:  # whatever the proxy would say
+                refused(request("PUT", node.url + f"/v1/objects/b/{urllib.parse.quote(name)}?{query}&pid=p&utm=1", b"a part"), 400, text)
+        refused(send("DELETE", name, f"append_handle={handle}"), 400, "without append_type")
+        refused(action("PATCH", name, {"value": {}}, f"uploadId={elsewhere}"), 400, "goes with PUT, POST and DELETE")
+    assert cluster().get("b", "query").body == b"as it was" and cluster().get("b", "no such query").status == 404
+    assert [name for name in names() if "such query" in name] == []
+    assert abort(other_name("query"), elsewhere).status == 200
+
+
+def case_uploads_end_with_their_bucket():
+    for size in (10, 2 * MIB):
+        cluster().bucket("short")
+        cluster().put("short", "o", b"the old one")
+        upload = action("POST", "o", {"action": "mpt-upload"}, bucket="short").text
+        assert send("PUT", "o", f"uploadId={upload}&partNumber=1", draw.randbytes(size), bucket="short").status == 200
+        handle = send("PUT", "o", "append_type=append&append_handle=", draw.randbytes(size), bucket="short").headers["Ais-Append-Handle"]
+        assert files_in_tmp()
+        assert request("DELETE", cluster().url("/v1/buckets/short"), json.dumps({"action": "destroy-bck"})).status == 200
+        settled()  # the parts go with it
+        cluster().bucket("short")
+        refused(action("POST", "o", {"action": "mpt-complete", "value": [{"part-number": 1}]}, f"uploadId={upload}", bucket="short"), 404, "does not exist")
+        refused(send("PUT", "o", f"append_type=flush&append_handle={urllib.parse.quote(handle, safe='')}", b"", bucket="short"), 404, "does not exist")
+        assert cluster().get("short", "o").status == 404 and names("short") == []
+        assert request("DELETE", cluster().url("/v1/buckets/short"), json.dumps({"action": "destroy-bck"})).status == 200
+    settled()
+
+
     target.start()
     cluster().wait_registered()
 

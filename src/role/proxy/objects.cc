@@ -121,7 +121,12 @@ static void redirect_object(proxy &p, exchange &x, const route_match &match)
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
-    std::string upload = object_use_of(head.method) == object_use::read ? std::string() : upload_name_of_query(head.query);
+    const bool reads = object_use_of(head.method) == object_use::read;
+    if (std::string wrong = reads ? std::string() : upload_query_misfit(head.method, head.query); !wrong.empty()) {
+        exchange_answer_error(x, error_code::bad_request, wrong);
+        return;
+    }
+    std::string upload = reads ? std::string() : upload_name_of_query(head.query);
     const cluster_node *node = find_holder(p, x, bucket, name, upload_name_target(upload));
     if (node == nullptr)
         return;

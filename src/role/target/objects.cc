@@ -503,6 +503,10 @@ static void serve_object(target &t, exchange &x, const route_match &)
         exchange_answer_error(x, err.code, wrong_query);
         return;
     }
+    if (std::string wrong = reads ? std::string() : upload_query_misfit(head.method, head.query); !wrong.empty()) {
+        exchange_answer_error(x, error_code::bad_request, wrong);
+        return;
+    }
     bool is_of_upload = !reads && target_is_of_upload(t, x);
     if (!is_of_upload && is_sent_on(r, reads && asks.transform == object_transform::none))
         return;
