@@ -12,6 +12,7 @@
 namespace etlnode {
 
 inline constexpr size_t object_extras_size_max = 16 * 1024; // of the text
+inline constexpr size_t object_custom_count_max = 64;       // each is a header of its own, of which many clients read a hundred at most
 
 struct object_extras {
     std::string made_from;                        // what a job made the object from; empty: no job did

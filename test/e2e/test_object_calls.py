@@ -94,6 +94,15 @@ def case_metadata_that_cannot_be_kept():
     assert custom("meta") == {}
 
 
+def case_as_many_names_of_metadata_as_clients_can_read():
+    cluster().put("b", "names", b"content")
+    assert action("PATCH", "names", {"value": {f"k{i}": "v" for i in range(64)}}).status == 200
+    refused(action("PATCH", "names", {"value": {"one more": "v"}}), 400, "a name must not contain")
+    refused(action("PATCH", "names", {"value": {"one-more": "v"}}), 400, "may have 64 names")
+    assert action("PATCH", "names", {"value": {"k0": "w"}}).status == 200
+    assert len(custom("names")) == 64 and custom("names")["k0"] == "w" and cluster().get("b", "names").body == b"content"
+
+
 def case_metadata_and_a_large_content():
     content = draw.randbytes(3 * MIB + 5)
     cluster().put("b", "large meta", content)
@@ -177,6 +186,13 @@ def case_properties():
     refused(action("POST", "none", {"action": "check-lock"}), 404, "does not exist")
     refused(action("POST", "props", {"action": "dance"}), 400, 'unknown action "dance"')
     refused(action("POST", "props", {"action": "blob-download"}), 501, "not implemented")
+    refused(action("POST", "props", {"action": 5}), 400, "action: expected a text")
+    refused(action("POST", "props", {"action": "rename-obj", "name": 5}), 400, "name: expected a text")
+    refused(action("POST", "props", {"action": "mpt-complete", "value": []}), 400, "mpt-complete needs uploadId=")
+    refused(action("POST", "props", {"action": "rename-obj", "name": "x"}, "uploadId=abcdefghi-" + "t" * 8), 404, "no longer in the cluster")
+    upload = begin_upload("props")
+    refused(action("POST", "props", {"action": "rename-obj", "name": "x"}, f"uploadId={upload}"), 400, "rename-obj is not about an upload")
+    assert abort("props", upload).status == 200
 
 
 # --- another name

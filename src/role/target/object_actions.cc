@@ -8,8 +8,10 @@
 
 #include <memory>
 
+#include "aistore/upload_name.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "codec/json_fields.h"
 #include "control/placement.h"
 #include "control/placement_epochs.h"
 #include "role/target/uploads.h"
@@ -23,17 +25,37 @@ static constexpr size_t action_size_max = mib; // a list of ten thousand parts
 static constexpr struct {
     std::string_view name;
     void (*begin)(object_action &&a);
+    bool is_of_upload = false; // it needs uploadId=, and the others must not have it
 } actions[] = {
     {"rename-obj", target_rename_object},
     {"check-lock", target_check_lock},
     {"mpt-upload", target_begin_upload},
-    {"mpt-complete", target_complete_upload},
+    {"mpt-complete", target_complete_upload, true},
 };
 // AIStore's other actions on objects.
 static constexpr std::string_view foreign_actions[] = {"promote", "archive", "blob-download", "prefetch-listrange"};
 
+// Whether the fields and the query are in order; otherwise the request has been answered.
+static bool admit_action(const object_action &a)
+{
+    static constexpr json_field fields[] = {{"action", json_field_kind::text}, {"name", json_field_kind::text}};
+    std::string misfit = json_fields_misfit(a.body.get(), {}, fields);
+    bool has_upload = !upload_name_of_query(exchange_head(*a.r.x).query).empty();
+    std::string_view name = json_text(a.body.get(), "action");
+    for (const auto &action : actions) {
+        if (misfit.empty() && action.name == name && action.is_of_upload != has_upload)
+            misfit = "action: " + std::string(name) +
+                     (has_upload ? " is not about an upload: leave uploadId= out" : " needs uploadId=, the id that mpt-upload answered");
+    }
+    if (!misfit.empty())
+        exchange_answer_error(*a.r.x, error_code::bad_request, misfit);
+    return misfit.empty();
+}
+
 static void begin_action(object_action &&a)
 {
+    if (!admit_action(a))
+        return;
     if (exchange_head(*a.r.x).method == "PATCH") {
         target_set_custom(std::move(a));
         return;

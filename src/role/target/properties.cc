@@ -5,7 +5,7 @@
 // Knows    object_actions.cc, store.        Known by  object_actions.cc.
 // Normal   the row gets a new version with the same content, so that of two copies the one with the newer metadata wins.
 // Fails    400 names or values that no header can carry, or too many of them; 404; 503 when others change the object all the time.
-// Limits   tries_max, object_extras_size_max.
+// Limits   tries_max, object_extras_size_max, object_custom_count_max.
 #include <memory>
 
 #include "base/text.h"
@@ -83,6 +83,14 @@ static void on_row(void *arg, const object_row_found &found)
     wanted.expected_version = found.row.version;
     if (wanted.row.custom.size() > object_extras_size_max) {
         refuse(change, error_code::bad_request, "the metadata of an object may have " + text_bytes(object_extras_size_max) + " together");
+        return;
+    }
+    if (extras.custom.size() > object_custom_count_max) {
+        refuse(change, error_code::bad_request,
+            text_format(
+                "the metadata of an object may have %zu names; with set-new-custom=true those that are given take the place of the %zu "
+                "that there are",
+                object_custom_count_max, object_extras_parse(found.row.custom).custom.size()));
         return;
     }
     open_count_begin(t.store_calls);
