@@ -92,6 +92,8 @@ static void end(upload &u)
     if (u.target != nullptr)
         put_abort(*u.target);
     u.target = nullptr;
+    if (u.err && u.options.part && u.options.part->on_failed != nullptr)
+        u.options.part->on_failed(u.options.arg, *u.options.part);
     if (u.options.on_end != nullptr)
         u.options.on_end(u.options.arg, u.err, u.bytes);
     clock_post(*u.e, delete_upload, &u);

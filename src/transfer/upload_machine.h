@@ -29,6 +29,8 @@ struct upload_part {
     // put is aborted, and the answer says why. `arg` is that of the options.
     error_code (*take)(
         void *arg, const upload_part &part, put &held, uint64_t size, std::string &out_headers, std::string &out_text) = nullptr;
+    // Called when there is no such part: it broke off, or was refused. May be null.
+    void (*on_failed)(void *arg, const upload_part &part) = nullptr;
 };
 
 struct upload_options {

@@ -365,22 +365,6 @@ def case_uploads_of_one_name_at_once():
     settled()
 
 
-def case_parts_do_not_survive_their_target():
-    upload = begin_upload("restarted")
-    assert part("restarted", upload, 1, draw.randbytes(MIB)).status == 200
-    assert files_in_tmp()
-    target = cluster().holder("b", "restarted")
-    target.kill()
-    target.start()
-    cluster().wait_registered()
-    refused(until(lambda: retry(lambda: complete("restarted", upload, [1])), "an answer"), 404, "does not exist")
-    refused(part("restarted", upload, 2, b"x"), 404, "does not exist")
-    settled()
-    upload = begin_upload("ended")  # a proper end removes the parts, too
-    assert part("ended", upload, 1, draw.randbytes(MIB)).status == 200
-    target = cluster().holder("b", "ended")
-    assert target.kill(signal.SIGTERM) == 0
-    assert not os.listdir(os.path.join(cluster().dir, target.name, "tmp"))
 def case_no_part_is_taken_for_a_whole():
     """Nor stored at the target that a handle names, where nobody would find it."""
     cluster().put("b", "query", b"as it was")
@@ -420,6 +404,22 @@ def case_uploads_end_with_their_bucket():
     settled()
 
 
+def case_parts_do_not_survive_their_target():
+    upload = begin_upload("restarted")
+    assert part("restarted", upload, 1, draw.randbytes(MIB)).status == 200
+    assert files_in_tmp()
+    target = cluster().holder("b", "restarted")
+    target.kill()
+    target.start()
+    cluster().wait_registered()
+    refused(until(lambda: retry(lambda: complete("restarted", upload, [1])), "an answer"), 404, "does not exist")
+    refused(part("restarted", upload, 2, b"x"), 404, "does not exist")
+    settled()
+    upload = begin_upload("ended")  # a proper end removes the parts, too
+    assert part("ended", upload, 1, draw.randbytes(MIB)).status == 200
+    target = cluster().holder("b", "ended")
+    assert target.kill(signal.SIGTERM) == 0
+    assert not os.listdir(os.path.join(cluster().dir, target.name, "tmp"))
     target.start()
     cluster().wait_registered()
 
@@ -482,7 +482,7 @@ def case_handles_at_once_and_handles_that_are_none():
     refused(append("shared", b"x", "nonsense"), 404, "does not exist")
     refused(append("shared", b"x", "t00000000|abcdefghi"), 404, "no longer in the cluster")
     refused(append("other", b"x", append("shared", b"y").headers["Ais-Append-Handle"]), 404, "does not exist")
-    refused(append("shared", b"", "", "flush"), 404, "does not exist")
+    refused(append("shared", b"", "", "flush"), 400, "append_type=flush needs append_handle=")
     refused(append("shared", b"x", "", "dance"), 400, "expected append or flush")
     handle = append("shared", b"x").headers["Ais-Append-Handle"]
     refused(append("shared", b"more", handle, "flush"), 400, "takes no body")
@@ -493,6 +493,17 @@ def case_handles_at_once_and_handles_that_are_none():
     cluster().wait_registered()
     refused(until(lambda: retry(lambda: append("shared", b"", handle, "flush")), "an answer"), 404, "does not exist")
     assert cluster().get("b", "shared").body == b"base two"
+
+
+def case_appends_that_fail_at_once_leave_nothing():
+    """No client has their handles, and there is room for a limited number."""
+    wrong = {"Ais-Checksum-Type": "md5", "Ais-Checksum-Value": "0" * 32}
+    for i in range(300):
+        refused(send("PUT", "fails", "append_type=append&append_handle=", b"x", wrong), 400, "BAD DATA CHECKSUM")
+    handle = append("fails", b"good").headers["Ais-Append-Handle"]
+    refused(send("PUT", "fails", f"append_type=append&append_handle={urllib.parse.quote(handle, safe='')}", b"x", wrong), 400, "BAD DATA CHECKSUM")
+    assert append("fails", b"", handle, "flush").status == 200 and cluster().get("b", "fails").body == b"good"
+    settled()
 
 
 def case_twelve_megabytes_from_stdin():

@@ -8,6 +8,7 @@
 //          it.
 #include "codec/url.h"
 #include "role/target/target.h"
+#include "role/target/uploads.h"
 
 #include <iterator>
 
@@ -353,6 +354,7 @@ void target_take_document(target &t, cluster_document document, std::string_view
     target_sync_jobs(t);
     target_held_document_taken(t);
     target_orphans_count(t);
+    target_review_uploads(t);
     target_placement_taken(t, former_epoch);
     if (!lifecycle_has_joined(t.life))
         LOG(info, "cluster", "cluster=%s version=%llu msg=\"the target has a cluster document and is ready\"", t.document.uuid.c_str(),

@@ -85,6 +85,12 @@ static void begin(void *arg)
     if (run.is_ending)
         return;
     join_request &request = run.request;
+    if (request.bucket_created_ns != 0 && !target_has_bucket(run.t, request.bucket, request.bucket_created_ns)) {
+        end(run, make_error(error_code::bucket_not_found),
+            "bucket \"ais://" + request.bucket +
+                "\" does not exist any more: it was destroyed meanwhile, even if there is a new one of that name");
+        return;
+    }
     copy_refusal refusal;
     if (!target_copy_sink(*run.t, {.bucket = request.bucket, .name = request.name, .request_id = request.request_id}, run.to, refusal)) {
         end(run, make_error(refusal.code), std::move(refusal.text));

@@ -11,7 +11,8 @@
 namespace etlnode {
 
 struct join_request {
-    std::string bucket, name; // of the object to be
+    std::string bucket, name;       // of the object to be
+    uint64_t bucket_created_ns = 0; // of the bucket that is meant; 0: the one that there is
     std::string request_id;
     std::string custom; // kept beside the content (store/object_extras.h)
     source from;        // the join owns it, whatever happens

@@ -22,6 +22,7 @@ static constexpr unsigned tries_max = 8;
 struct renaming {
     object_request r;
     std::string to_name;
+    uint64_t bucket_created_ns = 0;
     std::string request_id;
     unsigned tries = 0;
     uint64_t version = 0; // that was copied
@@ -77,6 +78,7 @@ static void on_object(void *arg, error err, const std::string &text, const store
     join_request request;
     request.bucket = m->r.bucket;
     request.name = m->to_name;
+    request.bucket_created_ns = m->bucket_created_ns;
     request.request_id = m->request_id;
     request.custom = object->row.custom;
     request.from = source_stored(*t.e, *t.objects, object, t.store_calls, source_blocks::checked);
@@ -103,6 +105,8 @@ void target_rename_object(object_action &&a)
     m->request_id = exchange_request_id(x);
     m->r = std::move(a.r);
     m->to_name = std::move(name);
+    const cluster_bucket *bucket = document_find_bucket(m->r.t->document, m->r.bucket);
+    m->bucket_created_ns = bucket != nullptr ? bucket->created_ns : 0; // it may have gone; then there is no object
     open_count_begin(m->r.t->requests);
     begin(m.release());
 }

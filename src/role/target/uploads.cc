@@ -5,8 +5,8 @@
 // Knows    joins.cc, store, transfer/upload_machine.        Known by  objects.cc, object_actions.cc.
 // Normal   each part is a durable file that no row names. A completion copies the parts, in order, into one object, which appears at once.
 //          An append begins with the object that there is.
-// Fails    after a restart, an abort, or upload_idle_ms without a request, an upload is gone, with its files: 404. A completion that fails
-//          leaves the upload as it was.
+// Fails    after a restart, an abort, the end of its bucket, or upload_idle_ms without a request, an upload is gone, with its files: 404. A
+//          completion that fails leaves the upload as it was.
 // Limits   uploads_max, parts_max, parts_kept_max, upload_idle_ms. Neither a descriptor nor a buffer is held for a part.
 #include "role/target/uploads.h"
 
@@ -39,12 +39,14 @@ struct held_part {
 struct upload_session {
     std::string id;
     std::string bucket, name;
+    uint64_t bucket_created_ns = 0;
     bool is_append = false;
     const store_object *base = nullptr; // the object that an append began with
     std::map<uint64_t, held_part> parts;
     uint64_t next_number = 1; // of an append's part
     uint64_t last_ms = 0;
     bool is_joining = false;
+    bool is_known = false; // to the client: its id or handle has been answered
 };
 
 struct target_uploads {
@@ -61,6 +63,12 @@ static upload_session *find(target &t, std::string_view id)
     return t.uploads != nullptr && found != t.uploads->all.end() ? &found->second : nullptr;
 }
 
+// What was uploaded to a bucket must not appear in another one of that name.
+static bool has_bucket(target &t, const upload_session &session)
+{
+    return target_has_bucket(&t, session.bucket, session.bucket_created_ns);
+}
+
 static void forget(target &t, upload_session &session)
 {
     for (auto &[number, part] : session.parts)
@@ -71,28 +79,47 @@ static void forget(target &t, upload_session &session)
     t.uploads->all.erase(t.uploads->all.find(session.id));
 }
 
-static void on_tick(void *arg)
+void target_review_uploads(target &t)
 {
-    target &t = *static_cast<target *>(arg);
+    if (t.uploads == nullptr)
+        return;
     uint64_t now = clock_now_ms(*t.e);
     for (auto next = t.uploads->all.begin(); next != t.uploads->all.end();) {
         upload_session &session = (next++)->second;
-        if (!session.is_joining && now - session.last_ms >= upload_idle_ms)
+        bool is_over = now - session.last_ms >= upload_idle_ms || !has_bucket(t, session);
+        if (is_over && !session.is_joining)
             forget(t, session);
     }
+}
+
+static void on_tick(void *arg)
+{
+    target &t = *static_cast<target *>(arg);
+    target_review_uploads(t);
     if (!t.uploads->all.empty())
         timer_arm(*t.e, t.uploads->tick, look_every_ms);
 }
 
-// Null: there are too many.
-static upload_session *add(target &t, const object_request &r)
+static void answer_full(exchange &x)
 {
+    exchange_answer_error(x, error_code::overloaded, "too many uploads in parts are open here: complete or abort some");
+}
+
+// Null: there are too many, or the bucket has gone meanwhile, and the request has been answered.
+static upload_session *add(target &t, const object_request &r, uint64_t bucket_created_ns)
+{
+    if (!target_has_bucket(&t, r.bucket, bucket_created_ns)) {
+        exchange_answer_error(*r.x, error_code::bucket_not_found, "bucket \"ais://" + r.bucket + "\" does not exist any more");
+        return nullptr;
+    }
     if (t.uploads == nullptr) {
         t.uploads = new target_uploads;
         t.uploads->tick = timer_make(*t.e, on_tick, &t);
     }
-    if (t.uploads->all.size() >= uploads_max)
+    if (t.uploads->all.size() >= uploads_max) {
+        answer_full(*r.x);
         return nullptr;
+    }
     if (t.uploads->all.empty())
         timer_arm(*t.e, t.uploads->tick, look_every_ms);
     std::string id = upload_name_make(t.e->random, t.id);
@@ -100,6 +127,7 @@ static upload_session *add(target &t, const object_request &r)
     session.id = id;
     session.bucket = r.bucket;
     session.name = r.name;
+    session.bucket_created_ns = bucket_created_ns;
     session.last_ms = clock_now_ms(*t.e);
     return &session;
 }
@@ -131,17 +159,12 @@ static void answer_missing(const object_request &r, std::string_view id)
     exchange_answer_error(*r.x, error_code::not_found, missing_text(r, id));
 }
 
-static void answer_full(exchange &x)
-{
-    exchange_answer_error(x, error_code::overloaded, "too many uploads in parts are open here: complete or abort some");
-}
-
 // The upload that the request names, of this object. Null: it has been answered.
 static upload_session *find_of(const object_request &r)
 {
     std::string id = upload_name_of_query(exchange_head(*r.x).query);
     upload_session *session = find(*r.t, id);
-    if (session == nullptr || session->bucket != r.bucket || session->name != r.name) {
+    if (session == nullptr || session->bucket != r.bucket || session->name != r.name || !has_bucket(*r.t, *session)) {
         answer_missing(r, id);
         return nullptr;
     }
@@ -181,6 +204,7 @@ static error_code take_part(void *arg, const upload_part &part, put &held, uint6
     if (t.uploads->parts >= parts_kept_max)
         return refuse_part(error_code::overloaded, "too many parts of uploads are kept here: complete or abort some", out_text);
     session->last_ms = clock_now_ms(*t.e);
+    session->is_known = true;
     if (session->is_append)
         http_write_header(out_headers, header_append_handle, upload_name_handle(session->id));
     if (size == 0) { // appends nothing
@@ -196,12 +220,27 @@ static error_code take_part(void *arg, const upload_part &part, put &held, uint6
     return error_code::ok;
 }
 
+// The first append of a handle that nobody has heard of.
+static void forget_unknown(target &t, upload_session &session)
+{
+    if (!session.is_known && !session.is_joining)
+        forget(t, session);
+}
+
+static void on_part_failed(void *arg, const upload_part &part)
+{
+    target &t = *static_cast<target *>(arg);
+    if (upload_session *session = find(t, part.id); session != nullptr)
+        forget_unknown(t, *session);
+}
+
 static void begin_part(const object_request &r, upload_options options, const upload_session &session, uint64_t number)
 {
     options.part = std::make_unique<upload_part>();
     options.part->id = session.id;
     options.part->number = number;
     options.part->take = take_part;
+    options.part->on_failed = on_part_failed;
     options.custom.reset();
     options.on_end = note_part;
     open_count_begin(r.t->store_calls);
@@ -286,7 +325,7 @@ static void on_joined(void *arg, error err, const std::string &text, uint64_t)
         session->is_joining = false;
         session->last_ms = clock_now_ms(*c->t->e);
     }
-    if (session != nullptr && !err)
+    if (session != nullptr && (!err || !has_bucket(*c->t, *session)))
         forget(*c->t, *session);
     if (err)
         exchange_answer_error(*c->x, err.code, text);
@@ -316,6 +355,7 @@ static void join_parts(target &t, exchange &x, upload_session &session)
     join_request request;
     request.bucket = session.bucket;
     request.name = session.name;
+    request.bucket_created_ns = session.bucket_created_ns;
     request.request_id = exchange_request_id(x);
     request.custom = object_extras_print(extras);
     request.from = source_chain_make(*t.e, std::move(facts), {give_next, free_list, list.release()});
@@ -328,11 +368,12 @@ static void join_parts(target &t, exchange &x, upload_session &session)
 
 void target_begin_upload(object_action &&a)
 {
-    const upload_session *session = add(*a.r.t, a.r);
+    const cluster_bucket *bucket = document_find_bucket(a.r.t->document, a.r.bucket);
+    upload_session *session = add(*a.r.t, a.r, bucket != nullptr ? bucket->created_ns : 0);
     if (session == nullptr)
-        answer_full(*a.r.x);
-    else
-        exchange_answer_text(*a.r.x, session->id);
+        return;
+    session->is_known = true;
+    exchange_answer_text(*a.r.x, session->id);
 }
 
 // Whether the list names exactly the parts that there are.
@@ -386,8 +427,11 @@ static void append_to(const object_request &r, upload_options options, upload_se
     if (head.chunked || head.length > 0) {
         if (has_room(r))
             begin_part(r, std::move(options), session, session.next_number++);
+        else
+            forget_unknown(*r.t, session);
         return;
     }
+    session.is_known = true;
     answer a;
     http_write_header(a.headers, header_append_handle, upload_name_handle(session.id));
     exchange_answer(*r.x, std::move(a));
@@ -400,8 +444,8 @@ static void on_base(void *arg, error err, const std::string &text, const store_o
     upload_session *session = nullptr;
     if (err && err.code != error_code::object_not_found)
         exchange_answer_error(*r.x, err.code, text);
-    else if ((session = add(*r.t, r)) == nullptr)
-        answer_full(*r.x);
+    else
+        session = add(*r.t, r, first->options.bucket_created_ns);
     if (session == nullptr) {
         if (object != nullptr)
             store_release(*r.t->objects, object);
@@ -417,6 +461,11 @@ static void flush(const object_request &r)
     const http_head &head = exchange_head(*r.x);
     if (head.chunked || head.length > 0) {
         exchange_answer_error(*r.x, error_code::bad_request, "append_type=flush takes no body: append it first");
+        return;
+    }
+    if (upload_name_of_query(head.query).empty()) {
+        exchange_answer_error(*r.x, error_code::bad_request,
+            "append_type=flush needs append_handle=, which the last append answered in " + std::string(header_append_handle));
         return;
     }
     if (upload_session *session = find_of(r); session != nullptr)

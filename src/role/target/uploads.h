@@ -21,6 +21,8 @@ void target_begin_upload(object_action &&a);    // POST mpt-upload
 void target_complete_upload(object_action &&a); // POST mpt-complete
 void target_abort_upload(object_request &&r);   // DELETE with uploadId=
 
+// Those whose time or whose bucket is over go, and nothing of them is left. After each new document, and every minute.
+void target_review_uploads(target &t);
 // All of them go; nothing of them is left.
 void target_end_uploads(target &t);
 
