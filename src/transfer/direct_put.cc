@@ -5,8 +5,8 @@
 // Knows    http, store, pull.         Known by  transfer_machine.cc, modes, role.
 // Machine  direct_put, drawn in docs/machines/direct_put.md (generated, do not edit).
 // Normal   read the body, end the interim, keep it for the transfer, answer 200 without a body. A repeated PUT replaces the former one.
-// Fails    404 if no transfer awaits it (any more); 507; a body that breaks off leaves nothing.
-// Limits   interim_memory_size. The exchange has the deadline of a client that sends nothing.
+// Fails    404 if no transfer awaits it, at once when that ends; 507; a body that breaks off leaves nothing.
+// Limits   interim_memory_size. The exchange has a deadline for a pod that sends nothing: obj_timeout more than a client.
 #include "transfer/direct_put.h"
 
 #include <array>
@@ -37,7 +37,8 @@ void direct_put_offer(transfer &t)
     t.host->offers[t.direct_secret] = {.etl_id = t.etl_id,
         .bucket = t.direct_to.substr(0, slash),
         .name = t.direct_to.substr(slash + 1),
-        .pull_key = pull_key(t.etl_id, transfer_bucket_for_pod(t), t.name)};
+        .pull_key = pull_key(t.etl_id, transfer_bucket_for_pod(t), t.name),
+        .patience_ms = body_stall_timeout_ms + t.config.obj_timeout_ms};
     t.direct_url = base + "/" + url_encode_uname("ais/@#/" + t.direct_to) + "?owt=3&" + std::string(query_direct_secret) + "=" +
                    t.direct_secret;
 }
@@ -48,16 +49,9 @@ bool direct_put_has_result(const transfer &t) { return direct_put_is_offered(t) 
 
 const store_object *direct_put_take(transfer &t) { return std::exchange(t.host->offers.at(t.direct_secret).given, nullptr); }
 
-void direct_put_withdraw(transfer &t)
+bool direct_put_is_torn(const transfer &t)
 {
-    auto found = t.host->offers.find(t.direct_secret);
-    if (found == t.host->offers.end())
-        return;
-    if (found->second.given != nullptr)
-        store_release(*t.host->objects, found->second.given);
-    t.host->offers.erase(found);
-    t.direct_secret.clear();
-    t.direct_url.clear();
+    return direct_put_is_offered(t) && t.host->offers.at(t.direct_secret).was_begun && !direct_put_has_result(t);
 }
 
 // --- one PUT
@@ -88,6 +82,22 @@ static direct_offer *offer_of(transfer_host &host, const std::string &secret)
 
 static void step(direct_put &d, E event);
 static void read_body(void *arg);
+static void fail(direct_put &d, error err);
+
+void direct_put_withdraw(transfer &t)
+{
+    auto found = t.host->offers.find(t.direct_secret);
+    if (found == t.host->offers.end())
+        return;
+    direct_offer offer = std::move(found->second);
+    t.host->offers.erase(found);
+    t.direct_secret.clear();
+    t.direct_url.clear();
+    if (offer.given != nullptr)
+        store_release(*t.host->objects, offer.given);
+    for (direct_put *d : offer.puts)
+        fail(*d, make_error(error_code::object_not_found));
+}
 
 static void on_spilt(void *arg, error err)
 {
@@ -116,6 +126,8 @@ static exchange &end(direct_put &d)
 {
     if (d.content != nullptr)
         interim_abort(*std::exchange(d.content, nullptr));
+    if (direct_offer *offer = offer_of(*d.host, d.secret))
+        std::erase(offer->puts, &d);
     open_count_end(d.host->lookups);
     clock_post(*d.host->e, delete_put, &d);
     return *d.x;
@@ -146,6 +158,10 @@ static void keep(direct_put &d)
 
 static void answer_failure(direct_put &d)
 {
+    if (offer_of(*d.host, d.secret) == nullptr) {
+        answer_gone(end(d));
+        return;
+    }
     error err = d.err ? d.err : make_error(error_code::internal);
     error_code code = err.code == error_code::reset || err.code == error_code::end_of_stream ? error_code::bad_request : err.code;
     exchange &x = end(d);
@@ -206,7 +222,7 @@ static void fail(direct_put &d, error err)
     step(d, E::body_failed);
 }
 
-// Before a full memory goes to the disk. False: the transfer has ended, or the disk has no room.
+// Before a full memory goes to the disk. False: the disk has no room.
 static bool may_spill(direct_put &d, std::string &out_why)
 {
     const direct_offer *offer = offer_of(*d.host, d.secret);
@@ -220,12 +236,16 @@ static void read_body(void *arg)
     direct_put &d = of(arg);
     std::array<char, stream_buffer_size> buffer;
     for (;;) {
+        if (offer_of(*d.host, d.secret) == nullptr) {
+            fail(d, make_error(error_code::object_not_found));
+            return;
+        }
         if (interim_is_full(*d.content)) {
             std::string why;
             if (may_spill(d, why))
                 step(d, E::full);
             else
-                fail(d, make_error(error_code::no_space, "the disk is used to the limit, or nothing awaits it any more"));
+                fail(d, make_error(error_code::no_space, "the disk is used to the limit"));
             return;
         }
         io_result got = exchange_body_read(*d.x, buffer.data(), std::min(buffer.size(), interim_room(*d.content)));
@@ -246,12 +266,15 @@ void direct_put_serve(transfer_host &host, exchange &x, std::string_view etl_id,
 {
     std::string secret;
     (void)url_query_get(exchange_head(x).query, query_direct_secret, secret);
-    const direct_offer *offer = offer_of(host, secret);
+    direct_offer *offer = offer_of(host, secret);
     if (offer == nullptr || offer->etl_id != etl_id || offer->bucket != bucket || offer->name != name) {
         answer_gone(x);
         return;
     }
+    exchange_set_body_patience(x, offer->patience_ms);
     auto *d = new direct_put;
+    offer->was_begun = true;
+    offer->puts.push_back(d);
     d->sm.id = host.e->next_machine_id++;
     d->host = &host;
     d->x = &x;

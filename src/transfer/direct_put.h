@@ -7,6 +7,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "http/server/exchange.h"
 #include "sm/sm_render.h"
@@ -23,7 +24,10 @@ inline constexpr std::string_view query_direct_secret = "uuid";                 
 struct direct_offer {
     std::string etl_id, bucket, name; // of the destination
     std::string pull_key;             // of the transfer: what the pod puts is progress
+    uint64_t patience_ms = 0;         // a transform may pause for longer than a client may
     const store_object *given = nullptr;
+    bool was_begun = false;                     // a PUT has come, whatever became of it
+    std::vector<struct direct_put *> puts = {}; // that are being read
 };
 
 // For the machine of transfers.
@@ -33,9 +37,12 @@ void direct_put_offer(transfer &t);
 // The URL; empty: none is offered.
 const std::string &direct_put_url(const transfer &t);
 bool direct_put_has_result(const transfer &t);
+// Whether the pod has begun to put a result, and none of its PUTs is whole. Then an answer without a body is no result either.
+bool direct_put_is_torn(const transfer &t);
 // Requires: it has a result. The caller must release it.
 const store_object *direct_put_take(transfer &t);
-void direct_put_withdraw(transfer &t); // no effect if nothing is offered
+// No effect if nothing is offered. What the pod still puts is answered with 404, and dropped.
+void direct_put_withdraw(transfer &t);
 
 // PUT from a pod, whose ETL's secret has been checked: reads the body and answers. Nothing is stored unless a transfer of this ETL awaits
 // `bucket`/`name` under the secret in the request's query.

@@ -397,6 +397,15 @@ static bool is_sound(transfer &t)
     return t.object == nullptr || !t.object->is_damaged;
 }
 
+// Whether an answer without a body can be the result; else sets the failure.
+static bool may_be_empty(transfer &t)
+{
+    if (direct_put_is_torn(t))
+        failure_set(t, error_code::bad_pod_answer,
+            "ETL error: the pod answered without a body, as if it had put the result itself, but what it put did not come here whole");
+    return !direct_put_is_torn(t);
+}
+
 static void on_good_head(transfer &t, const http_head &head)
 {
     pod_head_keep_headers(t, head);
@@ -406,7 +415,9 @@ static void on_good_head(transfer &t, const http_head &head)
     else if (head.close_delimited)
         step(t, E::answer_open_ended);
     else
-        step(t, source_take_whole(t.from, t.buffered) ? E::answer_whole : E::answer_good);
+        step(t, !source_take_whole(t.from, t.buffered)   ? E::answer_good
+                : t.buffered.empty() && !may_be_empty(t) ? E::answer_refused
+                                                         : E::answer_whole);
 }
 
 static void on_head(void *arg, const http_head &head)
@@ -486,7 +497,8 @@ static void on_buffer_readable(void *arg)
         if (got.state == pull_state::bytes)
             t.buffered.append(got.bytes);
         if (got.state == pull_state::end) {
-            step(t, is_right(t, t.buffered.size()) ? E::end_reached : E::call_failed);
+            bool is_good = is_right(t, t.buffered.size()) && (!t.buffered.empty() || may_be_empty(t));
+            step(t, is_good ? E::end_reached : E::call_failed);
             return;
         }
         if (got.state == pull_state::failed) {

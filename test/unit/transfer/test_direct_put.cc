@@ -217,6 +217,61 @@ static void a_full_disk_is_said(void **state)
     test_eq(memory_files(w.world->now, "/data/tmp").size(), 0u);
 }
 
+// Otherwise an object that the pod made would be stored empty.
+static void an_empty_answer_beside_a_put_that_failed_is_no_result(void **state)
+{
+    enum class end : uint8_t { torn, refused, going_on };
+    for (end how : {end::torn, end::refused, end::going_on}) {
+        for (const std::string &answer :
+            {with_length(""), std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), std::string(no_content)}) {
+            transfer_world &w = begin_case(state);
+            net_conn *client = nullptr;
+            std::string request;
+            net_conn &pod = begin_kept(w, client, request);
+            std::string path = path_of(request);
+            w.has_space = how != end::refused;
+            net_conn &put = how == end::refused ? pod_puts(w, path, pattern(interim_memory_size + 1))
+                                                : client_ask(w, "PUT /put" + path, "Content-Length: 100\r\n", "a part");
+            run(w);
+            w.has_space = true;
+            if (how == end::torn)
+                client_leave(w, put);
+            wire_send(pod, answer);
+            settle(w);
+            test_eq(client_read(*client).status, 502);
+            std::string kept;
+            test_false(world_get(w, "kept", kept));
+            if (how == end::going_on)
+                test_eq(client_read(put).status, 404); // at once: nobody awaits it
+            test_eq(memory_files(w.world->now, "/data/tmp").size(), 0u);
+            pass(w, 1'000);
+        }
+    }
+}
+
+// As long as one that answers with its result may.
+static void a_pod_may_pause_while_it_puts(void **state)
+{
+    transfer_world &w = begin_case(state);
+    net_conn *client = nullptr;
+    std::string request;
+    net_conn &pod = begin_kept(w, client, request);
+    net_conn &put = client_ask(w, "PUT /put" + path_of(request), "Content-Length: 10\r\n", "12345");
+    run(w);
+    pass(w, body_stall_timeout_ms + 10'000);
+    wire_send(put, "67890");
+    run(w);
+    test_eq(client_read(put).status, 200);
+    wire_send(pod, no_content);
+    check_kept(w, *client, "1234567890");
+    begin_kept(w, client, request, "other");
+    net_conn &hanging = client_ask(w, "PUT /put" + path_of(request), "Content-Length: 10\r\n", "12345");
+    run(w);
+    pass(w, 46'000); // obj_timeout
+    test_eq(client_read(*client).status, 504);
+    test_eq(client_read(hanging).status, 404); // the end of its transfer is its end
+}
+
 // The transfer ends while the pod still puts.
 static void what_comes_too_late_is_dropped(void **state)
 {
@@ -242,6 +297,8 @@ int main()
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {on_world(what_was_put_is_the_result), on_world(a_body_is_the_result), on_world(the_last_put_counts),
         on_world(nobody_else_may_put), on_world(it_is_offered_only_where_it_fits), on_world(a_transient_failure_is_asked_again),
-        on_world(a_full_disk_is_said), on_world(what_comes_too_late_is_dropped), cmocka_unit_test(every_row_is_taken)};
+        on_world(a_full_disk_is_said), on_world(what_comes_too_late_is_dropped),
+        on_world(an_empty_answer_beside_a_put_that_failed_is_no_result), on_world(a_pod_may_pause_while_it_puts),
+        cmocka_unit_test(every_row_is_taken)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
