@@ -5,7 +5,8 @@
 // Limits   bucket_props_size_max.
 #include "aistore/bucket_props.h"
 
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 
 #include "aistore/cluster_config.h"
 #include "base/limits.h"
@@ -62,17 +63,51 @@ static bool is_same_value(const cJSON *a, const cJSON *b)
     return left == right;
 }
 
-static bool is_of_kind(const cJSON *value, const cJSON *known)
+// A whole number, or one in digits as a text.
+static bool read_whole(const cJSON *value, uint64_t &out_number)
 {
-    if (cJSON_IsBool(known) || cJSON_IsBool(value))
-        return cJSON_IsBool(known) && cJSON_IsBool(value);
-    bool value_is_leaf = cJSON_IsNumber(value) || cJSON_IsString(value);
-    return cJSON_IsObject(known) ? cJSON_IsObject(value) : value_is_leaf;
+    static constexpr double exact_max = 9007199254740992.0; // 2^53
+    if (cJSON_IsString(value))
+        return text_parse_u64(value->valuestring, out_number);
+    if (!cJSON_IsNumber(value) || !(value->valuedouble >= 0 && value->valuedouble <= exact_max) ||
+        std::floor(value->valuedouble) != value->valuedouble)
+        return false;
+    out_number = static_cast<uint64_t>(value->valuedouble);
+    return true;
 }
 
-static const char *kind_text(const cJSON *known)
+// "1TiB", "0B", "64k".
+static bool is_size(std::string_view text)
 {
-    return cJSON_IsObject(known) ? "an object" : cJSON_IsBool(known) ? "true or false" : cJSON_IsNumber(known) ? "a number" : "a text";
+    size_t digits = text.find_first_not_of("0123456789.");
+    std::string unit = text_lower(text.substr(std::min(digits, text.size())));
+    if (digits == 0 || text.empty() || text[0] == '.')
+        return false;
+    if (unit.ends_with('b'))
+        unit.pop_back();
+    if (unit.size() == 2 && unit[1] == 'i')
+        unit.pop_back();
+    return unit.empty() || (unit.size() == 1 && unit.find_first_of("kmgtp") == 0);
+}
+
+// AIStore's clients cannot read the properties of a bucket at all if one is of another kind than theirs. Null: this one is not.
+static const char *misfit(const cJSON *value, const cJSON *known)
+{
+    uint64_t number = 0;
+    if (cJSON_IsObject(known))
+        return cJSON_IsObject(value) ? nullptr : "an object";
+    if (cJSON_IsBool(known))
+        return cJSON_IsBool(value) ? nullptr : "true or false";
+    if (cJSON_IsNumber(known))
+        return read_whole(value, number) ? nullptr : "a whole number";
+    if (!cJSON_IsString(value))
+        return "a text";
+    std::string_view former = known->valuestring, text = value->valuestring;
+    if (former == "0")
+        return text_parse_u64(text, number) ? nullptr : "a text of digits";
+    if (text_parse_duration_ms(former, number))
+        return text_parse_duration_ms(text, number) ? nullptr : "a duration, as in 10m";
+    return !is_size(former) || is_size(text) ? nullptr : "a size, as in 64KiB";
 }
 
 struct props_change {
@@ -95,9 +130,14 @@ static void set_leaf(props_change &c, const std::string &path, const cJSON *valu
         refuse(c, error_code::bad_request, "property checksum.type: " + json_print(value) + " is no type of checksum");
     if (c.err)
         return;
-    cJSON_DeleteItemFromObject(kept, value->string);
-    if (!is_same_value(value, known))
-        json_add_tree(kept, value->string, json_ptr(cJSON_Duplicate(value, true)));
+    cJSON_DeleteItemFromObject(kept, known->string);
+    uint64_t number = 0;
+    if (is_same_value(value, known))
+        return;
+    if (cJSON_IsNumber(known) && read_whole(value, number))
+        json_add_u64(kept, known->string, number);
+    else
+        json_add_tree(kept, known->string, json_ptr(cJSON_Duplicate(value, true)));
 }
 
 static void set_members(props_change &c, const std::string &above, const cJSON *value, const cJSON *known, cJSON *kept)
@@ -105,22 +145,24 @@ static void set_members(props_change &c, const std::string &above, const cJSON *
     const cJSON *one = nullptr;
     cJSON_ArrayForEach(one, value)
     {
-        std::string path = above.empty() ? std::string(one->string) : above + "." + one->string;
-        const cJSON *former = json_get(known, one->string);
+        const cJSON *former = json_get(known, one->string); // whatever the case of its letters
+        const std::string name(former != nullptr ? former->string : one->string);
+        const std::string path = above.empty() ? name : above + "." + name;
         if (c.err || cJSON_IsNull(one) || path == "extra") // Go's clients send null for what they do not set
             continue;
-        if (former == nullptr || !is_of_kind(one, former)) {
+        const char *expected = former != nullptr ? misfit(one, former) : nullptr;
+        if (former == nullptr || expected != nullptr) {
             std::string shown = text_escape(path, 100);
             refuse(c, error_code::bad_request,
-                former == nullptr ? "unknown property " + shown : "property " + shown + ": expected " + kind_text(former));
+                former == nullptr ? "unknown property " + shown : "property " + shown + ": expected " + expected);
             continue;
         }
         if (!cJSON_IsObject(former)) {
             set_leaf(c, path, one, former, kept);
             continue;
         }
-        cJSON *section = const_cast<cJSON *>(json_get(kept, one->string));
-        set_members(c, path, one, former, section != nullptr ? section : json_add_object(kept, one->string));
+        cJSON *section = const_cast<cJSON *>(json_get(kept, name.c_str()));
+        set_members(c, path, one, former, section != nullptr ? section : json_add_object(kept, name.c_str()));
     }
 }
 

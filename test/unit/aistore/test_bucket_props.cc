@@ -34,6 +34,21 @@ static void what_is_harmless_is_kept_and_shown(void **)
     test_eq_text(props, "");
 }
 
+// Names of fields have any case; numbers may be texts. Clients read one kind only.
+static void what_is_kept_has_the_names_and_kinds_that_clients_read(void **)
+{
+    std::string props, why;
+    test_ok(
+        set(R"({"Versioning":{"Enabled":false},"MIRROR":{"copies":"3"},"chunks":{"chunk_size":"64KiB"},"lru":{"dont_evict_time":"2h"}})",
+            props, why));
+    test_eq_text(
+        props, R"({"versioning":{"enabled":false},"mirror":{"copies":3},"chunks":{"chunk_size":"64KiB"},"lru":{"dont_evict_time":"2h"}})");
+    test_ok(set(R"({"versioning":{"ENABLED":true},"Mirror":{"Copies":4}})", props, why)); // the same, not beside it
+    test_eq_text(props, R"({"mirror":{"copies":4},"chunks":{"chunk_size":"64KiB"},"lru":{"dont_evict_time":"2h"}})");
+    json_ptr tree = cluster_config_bucket_json({.name = "b", .props = props});
+    test_true(cJSON_IsNumber(json_get(json_get(tree.get(), "mirror"), "copies")));
+}
+
 static void what_would_be_a_lie_is_refused(void **)
 {
     struct row {
@@ -53,7 +68,17 @@ static void what_would_be_a_lie_is_refused(void **)
         {R"({"mirror":{"copy":1}})", error_code::bad_request, "unknown property mirror.copy"},
         {R"({"mirror":true})", error_code::bad_request, "mirror: expected an object"},
         {R"({"versioning":{"enabled":"yes"}})", error_code::bad_request, "versioning.enabled: expected true or false"},
-        {R"({"mirror":{"copies":[]}})", error_code::bad_request, "mirror.copies: expected a number"},
+        {R"({"mirror":{"copies":[]}})", error_code::bad_request, "mirror.copies: expected a whole number"},
+        {R"({"mirror":{"copies":"abc"}})", error_code::bad_request, "mirror.copies: expected a whole number"},
+        {R"({"mirror":{"copies":1.5}})", error_code::bad_request, "mirror.copies: expected a whole number"},
+        {R"({"mirror":{"copies":1e999}})", error_code::bad_request, "mirror.copies: expected a whole number"},
+        {R"({"lru":{"dont_evict_time":5}})", error_code::bad_request, "lru.dont_evict_time: expected a text"},
+        {R"({"lru":{"dont_evict_time":"soon"}})", error_code::bad_request, "lru.dont_evict_time: expected a duration"},
+        {R"({"chunks":{"chunk_size":"big"}})", error_code::bad_request, "chunks.chunk_size: expected a size"},
+        {R"({"chunks":{"flags":"x"}})", error_code::bad_request, "chunks.flags: expected a text of digits"},
+        {R"({"Mirror":{"Enabled":true}})", error_code::not_implemented, "mirror.enabled cannot be true"},
+        {R"({"MIRROR":{"ENABLED":true}})", error_code::not_implemented, "mirror.enabled cannot be true"},
+        {R"({"Checksum":{"Type":"crc"}})", error_code::bad_request, "is no type of checksum"},
         {R"({"checksum":{"type":"crc"}})", error_code::bad_request, "is no type of checksum"},
         {"[]", error_code::bad_request, "expected an object"},
     };
@@ -75,7 +100,7 @@ static void what_is_fixed_may_be_repeated(void **)
 static void the_size_is_limited(void **)
 {
     std::string props, why;
-    std::string text = R"({"lru":{"dont_evict_time":")" + std::string(bucket_props_size_max, 'h') + "\"}}";
+    std::string text = R"({"ec":{"compression":")" + std::string(bucket_props_size_max, 'h') + "\"}}";
     test_eq_enum(set(text.c_str(), props, why).code, error_code::bad_request);
     test_has_text(why, "at most 768 bytes");
 }
@@ -84,6 +109,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test(what_is_harmless_is_kept_and_shown),
+        cmocka_unit_test(what_is_kept_has_the_names_and_kinds_that_clients_read),
         cmocka_unit_test(what_would_be_a_lie_is_refused),
         cmocka_unit_test(what_is_fixed_may_be_repeated),
         cmocka_unit_test(the_size_is_limited),
