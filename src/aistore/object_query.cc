@@ -140,6 +140,9 @@ static error read_one(
             out_text);
     if (reads && contains(query_archive_names, key))
         return read_archive_name(key, value, parts, out_text);
+    if (use == object_use::other && contains(query_archive_names, key) && !value.empty()) // a DELETE would remove the whole archive
+        return refuse(error_code::not_implemented,
+            key + " goes with GET and PUT: a member of an archive can be read and appended, not removed or changed", out_text);
     if (key == query_object_to && use == object_use::other) // a DELETE would remove the source
         return refuse(error_code::bad_request, "object_to goes with PUT: it says where a copy of the object is to be kept", out_text);
     if (is_to && value.empty())

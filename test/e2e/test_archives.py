@@ -110,6 +110,8 @@ def case_members_that_agree_with_a_pattern():
     refused(cluster().get("b", "a.tar", query(archmode="prefix")), 400, "without archregx")
     refused(cluster().get("b", "a.tar", query(archpath="a", archregx="b")), 400, "exclude each other")
     refused(cluster().get("b", "a.tar", query(archpath="a", etl_name="e")), 501, "a transform of a member")
+    for method in ("DELETE", "PATCH"):  # not the whole archive in the place of the member
+        refused(request(method, cluster().url(f"/v1/objects/b/a.tar?{query(archpath='1.txt')}"), b"{}"), 501, "archpath goes with GET and PUT")
 
 
 def case_what_is_no_archive_or_damaged():

@@ -154,6 +154,8 @@ static void a_put_may_name_where_its_result_is_kept(void **)
     test_eq_text(destination("object_to=ais/@%23/dst/o", object_use::read), "nowhere"); // it has no meaning there, and never had
     test_has_text(destination("object_to=ais/@%23/dst/o&etl_name=upper", object_use::other), "400 object_to goes with PUT");
     test_has_text(destination("object_to=ais/@%23/dst/o", object_use::other), "400 object_to goes with PUT");
+    for (const char *query : {"archpath=a", "archregx=a", "archmode=prefix"}) // a DELETE would remove the whole archive
+        test_has_text(destination(query, object_use::other), "501 arch");
     for (const char *wrong : {"object-to", "objectto", "Object_To", "object_to[]", "object_too"})
         test_has_text(destination(std::string(wrong) + "=ais/@%23/dst/o"), "did you mean object_to?");
     test_has_text(destination("object_to="), "400 the parameter object_to is empty");
