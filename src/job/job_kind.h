@@ -45,7 +45,7 @@ struct job_follow {
     std::string from_bucket, from_name; // of the source
     bool is_dry = false;                // it stays nevertheless
     job_item *item = nullptr;
-    // Once, later. done: it is gone; skipped: its source is there, or it was changed meanwhile.
+    // Once, later. done: it is gone; passed: its source is there, or it was changed meanwhile.
     void (*on_done)(job_item &item, error err, const std::string &text, job_outcome outcome) = nullptr;
 };
 

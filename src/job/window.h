@@ -15,7 +15,12 @@
 namespace etlnode {
 
 // The numbers are stored.
-enum class job_outcome : uint8_t { done = 0, skipped = 1, failed = 2 };
+enum class job_outcome : uint8_t {
+    done = 0,
+    skipped = 1,
+    failed = 2,
+    passed = 3, // only looked at: it counts as nothing
+};
 
 enum class window_stage : uint8_t { waiting, in_flight, ended, noted }; // noted: ended, and in the ledger
 

@@ -64,13 +64,22 @@ def case_synchronized_copies():
         for name in ("o1", "o2", "o10", "o11"):
             assert request("DELETE", cluster.url(f"/v1/objects/b/{name}")).status == 200
         assert copy(prepend="x/")[0] == 0 and len(listed(cluster, "a")[1]) == 26  # without the option everything stays
-        assert copy(prepend="x/", synchronize=True, dry_run=True)[0] >= 3 and len(listed(cluster, "a")[1]) == 26
-        assert copy(prepend="x/", synchronize=True, prefix="o10")[0] == 1  # the others are not of this job
+        # Each object of the source counts once, and so does each that goes. "o2" is the client's own at the destination now, and was copied again.
+        assert copy(prepend="x/", synchronize=True, dry_run=True) == (3, 20, 0) and len(listed(cluster, "a")[1]) == 26
+        assert copy(prepend="x/", synchronize=True, prefix="o10") == (1, 0, 0)  # the others are not of this job
         assert "x/o10" not in listed(cluster, "a")[1] and "x/o11" in listed(cluster, "a")[1]
-        done, skipped, failed = copy(prepend="x/", synchronize=True)
-        assert (done, failed) == (2, 0), (done, skipped, failed)
+        assert copy(prepend="x/", synchronize=True) == (2, 20, 0)
+        assert copy(prepend="x/", synchronize=True) == (0, 20, 0)
         wanted = sorted(["x/" + name for name in NAMES if name not in ("o1", "o10", "o11")] + ["x/own", "other"])
         assert listed(cluster, "a")[1] == wanted and cluster.get("a", "x/o2").body == b"a client's"
+        # A source that is empty, perhaps by mistake, empties the destination only on demand.
+        job = ended(cluster, job_of(cluster, act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {"template": "o"})))
+        assert counts(job) == (20, 0, 0) and listed(cluster, "a")[1] == wanted
+        for value in ({"synchronize": True}, {"synchronize": True, "prefix": "o"}):
+            answer = act(cluster, "POST", "/v1/buckets/b" + to("a"), "copy-bck", value)
+            assert answer.status == 409 and "ais://b has no objects" in answer.text and "with force" in answer.text, answer
+        assert copy(synchronize=True, dry_run=True) == (20, 0, 0) and listed(cluster, "a")[1] == wanted
+        assert copy(synchronize=True, force=True) == (20, 0, 0) and listed(cluster, "a")[1] == ["other", "x/o2", "x/own"]
 
 
 def case_transforms():
@@ -125,15 +134,6 @@ def case_lists_and_templates():
         cluster.stop_etl(etl)
 
 
-def case_what_cannot_be_asked():
-    with Filled(1) as cluster:
-        etl = start_upper(cluster)
-        rows = [
-            ("/v1/buckets/b" + to("b"), "copy-bck", {}, 400, "onto itself"),
-            ("/v1/buckets/nope" + to("d"), "copy-bck", {}, 404, "nope"),
-            ("/v1/buckets/b", "copy-bck", {}, 400, "bck_to="),
-            ("/v1/buckets/b?bck_to=s3%2F%40%23%2Fd%2F", "copy-bck", {}, 501, "only provider ais"),
-            ("/v1/buckets/b" + to("d"), "etl-bck", {}, 400, "which ETL"),
 def case_lists_of_names_that_begin_alike():
     """The bytes that they have in common end in the middle of a character."""
     with Filled(2) as cluster:
@@ -150,6 +150,15 @@ def case_lists_of_names_that_begin_alike():
         assert counts(job) == (len(names), 0, 0) and listed(cluster)[1] == NAMES, job
 
 
+def case_what_cannot_be_asked():
+    with Filled(1) as cluster:
+        etl = start_upper(cluster)
+        rows = [
+            ("/v1/buckets/b" + to("b"), "copy-bck", {}, 400, "onto itself"),
+            ("/v1/buckets/nope" + to("d"), "copy-bck", {}, 404, "nope"),
+            ("/v1/buckets/b", "copy-bck", {}, 400, "bck_to="),
+            ("/v1/buckets/b?bck_to=s3%2F%40%23%2Fd%2F", "copy-bck", {}, 501, "only provider ais"),
+            ("/v1/buckets/b" + to("d"), "etl-bck", {}, 400, "which ETL"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": "nosuch"}, 404, "etl job nosuch does not exist"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 404, "entry not found"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
@@ -162,7 +171,21 @@ def case_lists_of_names_that_begin_alike():
             ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "namespace": {"name": "n"}}}, 501, "without a namespace"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}}, 400, "which objects"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "template": "a{1..x}"}, 400, "is not a range"),
-            ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "n" * 40000}, 413, "without its list of names"),
+            ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "etl_args": "n" * 40000}, 413, "without its list of names"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "n" * 40000}, 400, "value.prepend"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "/x"}, 400, "value.prepend: no name may begin with this"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"prepend": "a/../"}, 400, "value.prepend: no name may begin with this"),
+            ("/v1/buckets/b?bck_to=nosuch%2F%40%23%2Fd%2F", "copy-bck", {}, 400, "unknown provider"),
+            ("/v1/buckets/b?bck_to=ais%2F%40u%23n%2Fd%2F", "copy-bck", {}, 501, "without a namespace"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "provider": "nosuch"}}, 400, "unknown provider"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "provider": "gs"}}, 501, "only provider ais"),
+            # What an action would not read might change what it does.
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"id": etl}, 400, "value.id: copy-bck takes objects as they are"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"pipeline": [etl]}, 400, "value.pipeline: copy-bck takes"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d"}, "etl_args": "x"}, 400, "value.etl_args: copy-listrange takes"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o{1..2}", "tobck": {"name": "d"}, "prefix": "x"}, 400, "value.prefix: copy-listrange takes objnames or template"),
+            ("/v1/buckets/b", "etl-listrange", {"id": etl, "objnames": ["o1"], "tobck": {"name": "d"}, "prefix": "x"}, 400, "value.prefix: etl-listrange takes"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"non-recurs": True}, 501, "at every depth"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": ["n" * 1000] * 17000}, 413, "too large"),
             ("/v1/buckets/b", "copy-listrange", {"tobck": {"name": "d"}, "objnames": []}, 400, "the list is empty"),
         ]
@@ -171,6 +194,12 @@ def case_lists_of_names_that_begin_alike():
             assert answer.status == status and text in answer.text, (path, action, value, answer)
         answer = act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {})
         assert answer.status == 400 and "which objects" in answer.text, answer
+        for field in ({"prefix": "x"}, {"dry_run": True}, {"tobck": {"name": "d"}}, {"prepend": "x"}, {"id": etl}):
+            answer = act(cluster, "DELETE", "/v1/buckets/b", "delete-listrange", {"template": "o", **field})
+            assert answer.status == 400 and f"value.{next(iter(field))}: delete-listrange" in answer.text, answer
+        nothing = {"id": "", "pipeline": None, "prefix": "", "prepend": "", "ext": {}, "dry_run": False, "force": False, "synchronize": False, "latest-ver": False, "non-recurs": False}
+        dry = ended(cluster, job_of(cluster, act(cluster, "POST", "/v1/buckets/b", "copy-listrange", {"objnames": ["o1"], "tobck": {"name": "b2"}, **nothing})))
+        assert counts(dry) == (1, 0, 0)
         assert request("HEAD", cluster.url("/v1/buckets/d")).status == 404  # nothing was made on the way
         assert readable(cluster) == NAMES
         cluster.stop_etl(etl)
@@ -279,6 +308,7 @@ harness.run([
     ("transforms", case_transforms),
     ("lists and templates", case_lists_and_templates),
     ("a hundred thousand names", case_a_hundred_thousand_names),
+    ("lists of names that begin alike", case_lists_of_names_that_begin_alike),
     ("what cannot be asked", case_what_cannot_be_asked),
     ("a target is killed in the middle", kill_in_the_middle("target")),
     ("the proxy is killed in the middle", kill_in_the_middle("proxy")),
@@ -286,4 +316,3 @@ harness.run([
     ("jobs end with their bucket", case_jobs_end_with_their_bucket),
     ("with etlctl", case_with_etlctl),
 ])
-    ("lists of names that begin alike", case_lists_of_names_that_begin_alike),

@@ -16,6 +16,7 @@
 #include "job/kinds/kinds.h"
 #include "job/selection.h"
 #include "store/object_extras.h"
+#include "store/object_name.h"
 
 namespace etlnode {
 
@@ -87,6 +88,8 @@ static std::string read_options(const cJSON *options, copy_job &out_copy)
     out_copy.etl = json_text(options, "etl");
     out_copy.etl_args = json_text(options, "etl_args");
     out_copy.prepend = json_text(options, "prepend");
+    if (const char *bad = object_name_check(out_copy.prepend + "x"); wrong.empty() && bad != nullptr)
+        wrong = std::string("prepend: no name may begin with this: ") + bad;
     out_copy.is_dry = json_bool(options, "dry_run", false);
     out_copy.is_forced = json_bool(options, "force", false);
     out_copy.follows = json_bool(options, "synchronize", false);

@@ -22,6 +22,7 @@
 #include "port/clock.h"
 #include "role/proxy/job_names.h"
 #include "role/proxy/jobs.h"
+#include "role/shared/bucket_sum.h"
 #include "role/shared/hints.h"
 #include "store/object_name.h"
 
@@ -31,6 +32,7 @@ struct bucket_job_request : proxy_request {
     cluster_job job;
     std::string to_bucket;             // empty: the job has no destination
     bool is_dry = false;               // the destination is not made
+    bool may_empty = false;            // with an empty source it would delete all that jobs made from it
     std::string etl;                   // its id
     std::vector<std::string> pipeline; // the ids of those behind it
     std::string refusal;               // of the change of the document
@@ -64,17 +66,44 @@ static constexpr json_field value_fields[] = {
     {"coer", json_field_kind::flag},
     {"latest-ver", json_field_kind::flag},
     {"synchronize", json_field_kind::flag},
+    {"non-recurs", json_field_kind::flag},
 };
+
+// AIStore's clients send fields that say nothing, too.
+static bool is_said(const cJSON *item)
+{
+    return item != nullptr && !cJSON_IsNull(item) && !cJSON_IsFalse(item) && !(cJSON_IsString(item) && item->valuestring[0] == '\0') &&
+           !((cJSON_IsObject(item) || cJSON_IsArray(item)) && item->child == nullptr);
+}
+
+// A field that an action would not read: without it the job might copy what was to be transformed, or delete more than was meant. Empty:
+// there is none.
+static std::string find_misplaced(std::string_view action, const cJSON *value)
+{
+    const bool is_delete = action == "delete-listrange";
+    for (const char *key : {"id", "pipeline", "etl_args"}) {
+        if (!is_transform(action) && is_said(json_get(value, key)))
+            return std::string(key) + ": " + std::string(action) + " takes objects as they are; etl-bck and etl-listrange transform them";
+    }
+    if (is_of_list(action) && is_said(json_get(value, "prefix")))
+        return "prefix: " + std::string(action) + " takes objnames or template; a template without a range is a prefix";
+    for (const char *key : {"tobck", "prepend", "ext", "dry_run", "force", "synchronize"}) {
+        if (is_delete && is_said(json_get(value, key)))
+            return std::string(key) + ": delete-listrange has no such option; copy-listrange with dry_run counts what a list selects";
+    }
+    return {};
+}
 
 static void fail(bucket_job_request &r, error_code code, const std::string &text) { proxy_request_fail(r, code, text); }
 
 // "ais/@#/DST/", as AIStore's clients name a bucket in a query.
-static bool read_bucket_query(std::string_view text, std::string &out_bucket)
+static bool read_bucket_query(std::string_view text, std::string &out_bucket, std::string_view &out_provider)
 {
     while (text.ends_with('/'))
         text.remove_suffix(1);
     size_t slash = text.rfind('/');
     out_bucket = text.substr(slash == std::string_view::npos ? 0 : slash + 1);
+    out_provider = slash == std::string_view::npos ? std::string_view() : text.substr(0, text.find('/'));
     return slash == std::string_view::npos || text.substr(0, slash) == "ais/@#" || text.substr(0, slash) == "ais/";
 }
 
@@ -85,13 +114,22 @@ static constexpr json_field bucket_fields[] = {
 };
 
 // value.tobck. False if it is a bucket of another cluster, provider or namespace.
-static bool read_bucket_field(const cJSON *to, std::string &out_bucket)
+static bool read_bucket_field(const cJSON *to, std::string &out_bucket, std::string_view &out_provider)
 {
     out_bucket = json_text(to, "name");
     const cJSON *space = json_get(to, "namespace");
-    std::string_view provider = json_text(to, "provider");
+    out_provider = json_text(to, "provider");
     bool has_space = !json_text(space, "uuid").empty() || !json_text(space, "name").empty();
-    return !has_space && (provider.empty() || provider_of(provider) == "ais");
+    return !has_space && provider_of(out_provider) == "ais";
+}
+
+static void fail_elsewhere(bucket_job_request &r, std::string_view provider)
+{
+    if (provider_of(provider).empty())
+        fail(r, error_code::bad_request, "the destination: unknown provider \"" + text_escape(provider, 32) + "\"; known here: ais");
+    else
+        fail(r, error_code::not_implemented,
+            "the destination is not a bucket of this cluster: only provider ais, without a namespace, is implemented");
 }
 
 static bool read_destination(bucket_job_request &r, const cJSON *value)
@@ -107,10 +145,10 @@ static bool read_destination(bucket_job_request &r, const cJSON *value)
         fail(r, error_code::bad_request, misfit);
         return false;
     }
-    bool is_here = is_in_query ? read_bucket_query(text, r.to_bucket) : read_bucket_field(to, r.to_bucket);
+    std::string_view provider;
+    bool is_here = is_in_query ? read_bucket_query(text, r.to_bucket, provider) : read_bucket_field(to, r.to_bucket, provider);
     if (!is_here) {
-        fail(r, error_code::not_implemented,
-            "the destination is not a bucket of this cluster: only provider ais, without a namespace, is implemented");
+        fail_elsewhere(r, provider);
         return false;
     }
     if (r.to_bucket.empty()) {
@@ -170,9 +208,7 @@ static bool admit_pipeline(bucket_job_request &r, const cJSON *value)
 static void copy_field(cJSON *to, const char *key, const cJSON *from, const char *from_key)
 {
     const cJSON *item = json_get(from, from_key);
-    bool is_empty = item == nullptr || cJSON_IsNull(item) || cJSON_IsFalse(item) ||
-                    (cJSON_IsString(item) && item->valuestring[0] == '\0') || (cJSON_IsObject(item) && item->child == nullptr);
-    if (!is_empty)
+    if (is_said(item) || cJSON_IsArray(item)) // an empty list of names is refused, not left out
         json_add_tree(to, key, json_ptr(cJSON_Duplicate(item, true)));
 }
 
@@ -259,11 +295,18 @@ static bool read_job(bucket_job_request &r, const cJSON *value)
     std::string misfit = json_fields_misfit(value, "value", value_fields);
     if (misfit.empty())
         misfit = read_workers(value, workers);
+    if (std::string wrong = misfit.empty() ? find_misplaced(r.job.kind, value) : std::string(); !wrong.empty())
+        misfit = "value." + wrong;
     if (!misfit.empty()) {
         fail(r, error_code::bad_request, misfit);
         return false;
     }
+    if (json_bool(value, "non-recurs", false)) {
+        fail(r, error_code::not_implemented, "value.non-recurs: a job takes names at every depth");
+        return false;
+    }
     r.is_dry = json_bool(value, "dry_run", false);
+    r.may_empty = json_bool(value, "synchronize", false) && !r.is_dry && !json_bool(value, "force", false);
     if (is_move(r.job.kind) && cJSON_IsObject(value) && value->child != nullptr) {
         fail(r, error_code::bad_request, "value: a bucket moves as a whole, and its objects keep their names: leave it out");
         return false;
@@ -368,6 +411,44 @@ static void on_names_kept(void *arg, error err, const std::string &key)
     proxy_request_change<apply_job, on_stored>(r, true);
 }
 
+static void store_job(bucket_job_request &r)
+{
+    if (r.names.empty())
+        proxy_request_change<apply_job, on_stored>(r, true);
+    else
+        proxy_names_keep(*r.p, std::move(r.names), on_names_kept, &r);
+}
+
+// --- a source that is to be followed: whether there is anything in it
+
+static void on_counted(bucket_job_request &r, std::vector<broadcast_answer> answers)
+{
+    bucket_sums sums;
+    for (const broadcast_answer &one : answers) {
+        bucket_sums more;
+        if (broadcast_succeeded(one) && !bucket_sums_parse(one.body, more))
+            bucket_sums_add(sums, more);
+    }
+    const broadcast_answer *failed = broadcast_first_failure(answers);
+    const std::string source = "ais://" + r.job.bucket;
+    if (sums[r.job.bucket].objects > 0)
+        store_job(r);
+    else if (failed != nullptr)
+        fail(r, error_code::unavailable, "whether " + source + " has objects is unknown: " + broadcast_failure_text(*failed, nullptr));
+    else
+        fail(r, error_code::conflict,
+            source + " has no objects, so with synchronize the job would delete everything that jobs made from it in ais://" + r.to_bucket +
+                ". See how much that is with dry_run, and begin it with force");
+}
+
+static void count_source(bucket_job_request &r)
+{
+    broadcast_request request;
+    request.target = std::string(path_node_usage) + "?bucket=" + url_encode(r.job.bucket);
+    request.deadline_ms = etl_status_timeout_ms;
+    proxy_request_broadcast<on_counted>(r, proxy_target_peers(*r.p), request);
+}
+
 void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::string_view action, const cJSON *value)
 {
     bucket_job_request &r = proxy_request_make<bucket_job_request>(p, x);
@@ -386,10 +467,10 @@ void proxy_bucket_job_serve(proxy &p, exchange &x, std::string bucket, std::stri
     }
     if (!read_job(r, value))
         return;
-    if (r.names.empty())
-        proxy_request_change<apply_job, on_stored>(r, true);
+    if (r.may_empty)
+        count_source(r);
     else
-        proxy_names_keep(p, std::move(r.names), on_names_kept, static_cast<bucket_job_request *>(&r));
+        store_job(r);
 }
 
 } // namespace etlnode

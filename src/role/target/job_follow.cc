@@ -26,7 +26,7 @@ struct follow_run {
     job_follow wanted;
 };
 
-static void end(follow_run *run, error err, const std::string &text, job_outcome outcome = job_outcome::skipped)
+static void end(follow_run *run, error err, const std::string &text, job_outcome outcome = job_outcome::passed)
 {
     std::unique_ptr<follow_run> r(run);
     r->wanted.on_done(*r->wanted.item, err, text.empty() && err ? std::string(error_text(err)) : text, outcome);
@@ -35,7 +35,7 @@ static void end(follow_run *run, error err, const std::string &text, job_outcome
 static void on_removed(void *arg, error err, const std::string &text)
 {
     bool was_changed = err.code == error_code::object_not_found || (err.code == error_code::conflict && text.empty());
-    end(static_cast<follow_run *>(arg), was_changed ? no_error : err, text, was_changed || err ? job_outcome::skipped : job_outcome::done);
+    end(static_cast<follow_run *>(arg), was_changed ? no_error : err, text, was_changed || err ? job_outcome::passed : job_outcome::done);
 }
 
 static void on_presence(void *arg, call &, error err, int status, std::string body)

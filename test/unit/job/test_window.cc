@@ -58,6 +58,24 @@ static void the_cursor_waits_for_all_before(void **)
     test_eq(number, 3u); // numbers go on
 }
 
+static void what_is_only_looked_at_counts_as_nothing(void **)
+{
+    job_window w;
+    uint64_t number = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        window_add(w, row_of(i), false);
+        test_true(window_begin_next(w, number));
+    }
+    window_end(w, 1, job_outcome::passed, 0, {});
+    ledger_change change;
+    window_take(w, change);
+    test_eq(change.ahead.size(), 1u); // it is not looked at again
+    window_end(w, 0, job_outcome::passed, 0, {});
+    window_take(w, change);
+    test_eq_text(change.job.cursor_name, name_of(1));
+    test_eq(change.job.done + change.job.skipped + change.job.failed, 0u);
+}
+
 static void what_is_noted_is_not_done_again(void **)
 {
     job_window w;
@@ -194,6 +212,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test(whatever_is_reported_can_be_read),
         cmocka_unit_test(the_cursor_waits_for_all_before),
+        cmocka_unit_test(what_is_only_looked_at_counts_as_nothing),
         cmocka_unit_test(what_is_noted_is_not_done_again),
         cmocka_unit_test(an_item_may_wait_again),
         cmocka_unit_test(sums_survive_crashes),
