@@ -162,6 +162,8 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": "nosuch"}, 404, "etl job nosuch does not exist"),
             ("/v1/buckets/b" + to("d"), "etl-bck", {"id": etl, "pipeline": ["x"]}, 404, "entry not found"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": 5}, 400, "value.prefix"),
+            ("/v1/buckets/b" + to("d"), "copy-bck", {"prefix": "n" * 1025}, 400, "a prefix has at most 1,024 bytes"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "n" * 1025, "tobck": {"name": "d"}}, 400, "a prefix has at most 1,024 bytes"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"ext": {"jpg": 5}}, 400, "value.ext"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"num-workers": "x"}, 400, "value.num-workers: expected a whole number"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"num-workers": True}, 400, "value.num-workers: expected a whole number"),

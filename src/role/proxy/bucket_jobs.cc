@@ -272,9 +272,10 @@ static bool read_selection(bucket_job_request &r, const cJSON *value)
     } else {
         r.job.prefix = selection.prefix;
     }
-    if (r.job.prefix.size() > object_name_size_max)
-        fail(r, error_code::bad_request, "value: a prefix has at most 1,024 bytes");
-    return r.job.prefix.size() <= object_name_size_max;
+    if (r.job.prefix.size() <= object_name_size_max)
+        return true;
+    fail(r, error_code::bad_request, "value: a prefix has at most 1,024 bytes"); // this ends the request
+    return false;
 }
 
 static void set_names_apart(bucket_job_request &r, cJSON *options)
