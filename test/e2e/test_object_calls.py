@@ -167,6 +167,7 @@ def case_checksums_of_other_types():
         refused(cluster().put("b", "plain", b"abd", {"Ais-Checksum-Type": kind, "Ais-Checksum-Value": value}), 400, f"BAD DATA CHECKSUM: {kind}({value} != ")
     assert cluster().get("b", "plain").body == b"abc"
     refused(cluster().put("b", "plain", b"abc", {"Ais-Checksum-Type": "md5", "Ais-Checksum-Value": "00"}), 400, "is not 32 hex digits")
+    refused(cluster().put("b", "plain", b"abc", {"Ais-Checksum-Value": value}), 400, "without Ais-Checksum-Type")
     refused(cluster().put("b", "plain", b"abc", {"Ais-Checksum-Type": "adler", "Ais-Checksum-Value": "00"}), 400, 'checksum type "adler" is not supported')
 
 

@@ -164,6 +164,11 @@ static bool read_checksum(const object_request &r, upload_options &options, obje
     const http_head &head = exchange_head(*r.x);
     std::string type = text_lower(http_head_get(head, header_checksum_type));
     std::string_view value = http_head_get(head, header_checksum_value);
+    if (type.empty() && !value.empty()) {
+        exchange_answer_error(*r.x, error_code::bad_request,
+            std::string(header_checksum_value) + " is given without " + std::string(header_checksum_type) + ": which type is it?");
+        return false;
+    }
     if (type.empty() || type == "none" || value.empty())
         return true;
     if (type == checksum_type_xxhash2) {
