@@ -15,9 +15,11 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
+#include "object/sink.h"
 #include "port/clock.h"
 #include "sm/sm_verify.h"
 #include "store/interim.h"
+#include "transfer/failure.h"
 #include "transfer/transfer_machine.h"
 
 namespace etlnode {
@@ -78,6 +80,15 @@ static direct_offer *offer_of(transfer_host &host, const std::string &secret)
 {
     auto found = host.offers.find(secret);
     return found != host.offers.end() ? &found->second : nullptr;
+}
+
+bool direct_put_sets_failure(transfer &t)
+{
+    if (!direct_put_is_torn(t) || !t.host->offers.at(t.direct_secret).refused)
+        return false;
+    const direct_offer &offer = t.host->offers.at(t.direct_secret);
+    failure_set(t, offer.refused.code, sink_put_describe_failure(t.host->options.node_id, offer.bucket, offer.name, offer.refused));
+    return true;
 }
 
 static void step(direct_put &d, E event);
@@ -158,11 +169,14 @@ static void keep(direct_put &d)
 
 static void answer_failure(direct_put &d)
 {
-    if (offer_of(*d.host, d.secret) == nullptr) {
+    direct_offer *offer = offer_of(*d.host, d.secret);
+    if (offer == nullptr) {
         answer_gone(end(d));
         return;
     }
     error err = d.err ? d.err : make_error(error_code::internal);
+    if (err.code == error_code::no_space || err.code == error_code::io)
+        offer->refused = err;
     error_code code = err.code == error_code::reset || err.code == error_code::end_of_stream ? error_code::bad_request : err.code;
     exchange &x = end(d);
     exchange_answer_error(x, code, std::string("the result could not be kept: ") + error_text(err));

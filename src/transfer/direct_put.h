@@ -26,6 +26,7 @@ struct direct_offer {
     std::string pull_key;             // of the transfer: what the pod puts is progress
     uint64_t patience_ms = 0;         // a transform may pause for longer than a client may
     const store_object *given = nullptr;
+    error refused = {};                         // why the last PUT could not be kept here, if that was not the pod's fault
     bool was_begun = false;                     // a PUT has come, whatever became of it
     std::vector<struct direct_put *> puts = {}; // that are being read
 };
@@ -39,6 +40,8 @@ const std::string &direct_put_url(const transfer &t);
 bool direct_put_has_result(const transfer &t);
 // Whether the pod has begun to put a result, and none of its PUTs is whole. Then an answer without a body is no result either.
 bool direct_put_is_torn(const transfer &t);
+// If the disk here is to blame for that, sets the failure of the transfer, whatever the pod says. A job waits for room then.
+bool direct_put_sets_failure(transfer &t);
 // Requires: it has a result. The caller must release it.
 const store_object *direct_put_take(transfer &t);
 // No effect if nothing is offered. What the pod still puts is answered with 404, and dropped.

@@ -262,6 +262,10 @@ void finish_pod_error(transfer &t)
         return;
     }
     // It was asked as often as it may be: a job must not wait for it any longer.
+    if (direct_put_sets_failure(t)) {
+        finish_failed(t);
+        return;
+    }
     int status = direct_put_is_offered(t) && t.retry_reason == retry_reason_transient ? 502 : t.answer_status;
     failure_set_pod_error(t, status, pod_error_text(t.answer_status, t.answer_type, t.answer_coding, t.buffered), t.retry_after);
     finish_failed(t);

@@ -400,7 +400,7 @@ static bool is_sound(transfer &t)
 // Whether an answer without a body can be the result; else sets the failure.
 static bool may_be_empty(transfer &t)
 {
-    if (direct_put_is_torn(t))
+    if (direct_put_is_torn(t) && !direct_put_sets_failure(t))
         failure_set(t, error_code::bad_pod_answer,
             "ETL error: the pod answered without a body, as if it had put the result itself, but what it put did not come here whole");
     return !direct_put_is_torn(t);
@@ -432,6 +432,8 @@ static void on_head(void *arg, const http_head &head)
         step(t, E::answer_bodyless);
     } else if (head.status == 204 && direct_put_has_result(t)) {
         step(t, is_sound(t) ? E::answer_whole : E::answer_refused);
+    } else if (head.status == 204 && !may_be_empty(t)) {
+        step(t, E::answer_refused);
     } else if (pod_head_accepts(t, head) && is_sound(t)) {
         on_good_head(t, head);
     } else {
@@ -444,10 +446,10 @@ static void on_stage_failed(void *arg, const stage_failure &failure)
     transfer &t = *static_cast<transfer *>(arg);
     t.at_pod = stage{}; // it has ended
     t.answer_status = 0;
-    if (failure.text.empty())
-        failure_set_of_call(t, failure.err, failure.begun);
-    else
+    if (!failure.text.empty())
         failure_set(t, failure.err.code, failure.text);
+    else if (!direct_put_sets_failure(t)) // otherwise the pod has ended because of that
+        failure_set_of_call(t, failure.err, failure.begun);
     bool refused = t.err.code == error_code::not_ready;
     step(t, refused ? E::pod_refused : E::call_failed);
 }

@@ -213,8 +213,41 @@ static void a_full_disk_is_said(void **state)
     test_eq(client_read(pod_puts(w, path_of(request), pattern(interim_memory_size + 1))).status, 500);
     wire_send(pod, with_length("the disk is full", 507));
     settle(w);
-    test_eq(client_read(*client).status, 507);
+    test_eq(client_read(*client).status, 500); // the last PUT
     test_eq(memory_files(w.world->now, "/data/tmp").size(), 0u);
+}
+
+// A job waits for room, and does not take the object for bad, whatever the pod makes of the refusal.
+static void a_full_disk_is_not_the_pods_fault(void **state)
+{
+    for (const std::string &answer : {std::string(no_content), with_length(""), with_length("oops", 500), std::string()}) {
+        transfer_world &w = begin_case(state);
+        net_conn *client = nullptr;
+        std::string request;
+        net_conn &pod = begin_kept(w, client, request);
+        w.has_space = false;
+        test_eq(client_read(pod_puts(w, path_of(request), pattern(interim_memory_size + 1))).status, 507);
+        w.has_space = true;
+        if (answer.empty())
+            wire_finish(pod);
+        else
+            wire_send(pod, answer);
+        settle(w);
+        client_answer got = client_read(*client);
+        test_eq(got.status, 507);
+        test_has_text(got.body, "cannot store ais://b/kept: the disk is");
+        pass(w, 1'000);
+    }
+    transfer_world &w = begin_case(state);
+    net_conn *client = nullptr;
+    std::string request;
+    net_conn &pod = begin_kept(w, client, request);
+    w.has_space = false;
+    test_eq(client_read(pod_puts(w, path_of(request), pattern(interim_memory_size + 1))).status, 507);
+    w.has_space = true;
+    test_eq(client_read(pod_puts(w, path_of(request), "again")).status, 200);
+    wire_send(pod, no_content);
+    check_kept(w, *client, "again");
 }
 
 // Otherwise an object that the pod made would be stored empty.
@@ -238,7 +271,7 @@ static void an_empty_answer_beside_a_put_that_failed_is_no_result(void **state)
                 client_leave(w, put);
             wire_send(pod, answer);
             settle(w);
-            test_eq(client_read(*client).status, 502);
+            test_eq(client_read(*client).status, how == end::refused ? 507 : 502);
             std::string kept;
             test_false(world_get(w, "kept", kept));
             if (how == end::going_on)
@@ -297,7 +330,7 @@ int main()
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {on_world(what_was_put_is_the_result), on_world(a_body_is_the_result), on_world(the_last_put_counts),
         on_world(nobody_else_may_put), on_world(it_is_offered_only_where_it_fits), on_world(a_transient_failure_is_asked_again),
-        on_world(a_full_disk_is_said), on_world(what_comes_too_late_is_dropped),
+        on_world(a_full_disk_is_said), on_world(a_full_disk_is_not_the_pods_fault), on_world(what_comes_too_late_is_dropped),
         on_world(an_empty_answer_beside_a_put_that_failed_is_no_result), on_world(a_pod_may_pause_while_it_puts),
         cmocka_unit_test(every_row_is_taken)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
