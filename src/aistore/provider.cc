@@ -5,6 +5,7 @@
 #include "aistore/provider.h"
 
 #include "base/text.h"
+#include "codec/json_fields.h"
 #include "codec/url.h"
 
 namespace etlnode {
@@ -68,6 +69,32 @@ error provider_check(std::string_view query, std::string_view bucket, std::strin
         out_text = "namespace \"" + text_escape(value) + "\" is not supported: this cluster has only the global namespace";
         return make_error(error_code::not_implemented);
     }
+    return no_error;
+}
+
+error provider_read_bucket(const cJSON *tree, const std::string &path, std::string &out_name, std::string &out_text)
+{
+    static constexpr json_field fields[] = {
+        {"name", json_field_kind::text},
+        {"provider", json_field_kind::text},
+        {"namespace", json_field_kind::object},
+    };
+    static constexpr json_field space_fields[] = {{"uuid", json_field_kind::text}, {"name", json_field_kind::text}};
+    const cJSON *space = json_get(tree, "namespace");
+    out_text = json_fields_misfit(tree, path, fields);
+    if (out_text.empty())
+        out_text = json_fields_misfit(space, path + ".namespace", space_fields);
+    std::string_view given = json_text(tree, "provider"), provider = provider_of(given);
+    if (out_text.empty() && provider.empty())
+        out_text = path + ": unknown provider \"" + text_escape(given, 32) + "\"; known here: ais";
+    if (!out_text.empty())
+        return make_error(error_code::bad_request);
+    bool has_space = !json_text(space, "uuid").empty() || !json_text(space, "name").empty();
+    if (has_space || provider != "ais") {
+        out_text = path + " is not a bucket of this cluster: only provider ais, without a namespace, is implemented";
+        return make_error(error_code::not_implemented);
+    }
+    out_name = json_text(tree, "name");
     return no_error;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "codec/json.h"
 
 namespace etlnode {
 
@@ -14,5 +15,7 @@ std::string_view provider_of(std::string_view name);
 // Refuses names of unsupported things; `out_text` says why. A bucket of another provider does not exist; if `bucket` is empty, it was to be
 // created, which is not implemented.
 error provider_check(std::string_view query, std::string_view bucket, std::string &out_text);
+// Reads a bucket in a body, {"name","provider","namespace"}: an empty name if `tree` is null or says none. `path` leads to it in texts.
+error provider_read_bucket(const cJSON *tree, const std::string &path, std::string &out_name, std::string &out_text);
 
 } // namespace etlnode

@@ -181,6 +181,8 @@ def case_what_cannot_be_asked():
             ("/v1/buckets/b?bck_to=ais%2F%40u%23n%2Fd%2F", "copy-bck", {}, 501, "without a namespace"),
             ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "provider": "nosuch"}}, 400, "unknown provider"),
             ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "provider": "gs"}}, 501, "only provider ais"),
+            ("/v1/buckets/b" + to("d"), "copy-listrange", {"template": "o", "tobck": {"name": "e"}}, 400, "name two buckets"),
+            ("/v1/buckets/b", "copy-listrange", {"template": "o", "tobck": {"name": "d", "namespace": {"name": 5}}}, 400, "value.tobck.namespace.name: expected a text"),
             # What an action would not read might change what it does.
             ("/v1/buckets/b" + to("d"), "copy-bck", {"id": etl}, 400, "value.id: copy-bck takes objects as they are"),
             ("/v1/buckets/b" + to("d"), "copy-bck", {"pipeline": [etl]}, 400, "value.pipeline: copy-bck takes"),

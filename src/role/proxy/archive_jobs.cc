@@ -60,13 +60,11 @@ static bool read_value(archive_request &r, const cJSON *value)
 {
     if (std::string wrong = json_fields_misfit(value, "value", value_fields); !wrong.empty())
         return refuse(r, error_code::bad_request, wrong);
-    const cJSON *to = json_get(value, "tobck");
-    std::string_view provider = json_text(to, "provider");
-    r.to_bucket = json_text(to, "name");
+    std::string why;
+    if (error err = provider_read_bucket(json_get(value, "tobck"), "value.tobck", r.to_bucket, why))
+        return refuse(r, err.code, why);
     if (r.to_bucket.empty())
         r.to_bucket = r.job.bucket;
-    if (!provider.empty() && provider_of(provider) != "ais")
-        return refuse(r, error_code::not_implemented, "the archive is not in a bucket of this cluster: only provider ais is implemented");
     if (json_bool(value, "aate", false))
         return refuse(r, error_code::not_implemented, "value.aate is not implemented: the archive is made anew");
     if (!admit_bucket(r, r.job.bucket) || !admit_bucket(r, r.to_bucket))

@@ -107,22 +107,6 @@ static bool read_bucket_query(std::string_view text, std::string &out_bucket, st
     return slash == std::string_view::npos || text.substr(0, slash) == "ais/@#" || text.substr(0, slash) == "ais/";
 }
 
-static constexpr json_field bucket_fields[] = {
-    {"name", json_field_kind::text},
-    {"provider", json_field_kind::text},
-    {"namespace", json_field_kind::object},
-};
-
-// value.tobck. False if it is a bucket of another cluster, provider or namespace.
-static bool read_bucket_field(const cJSON *to, std::string &out_bucket, std::string_view &out_provider)
-{
-    out_bucket = json_text(to, "name");
-    const cJSON *space = json_get(to, "namespace");
-    out_provider = json_text(to, "provider");
-    bool has_space = !json_text(space, "uuid").empty() || !json_text(space, "name").empty();
-    return !has_space && provider_of(out_provider) == "ais";
-}
-
 static void fail_elsewhere(bucket_job_request &r, std::string_view provider)
 {
     if (provider_of(provider).empty())
@@ -134,23 +118,27 @@ static void fail_elsewhere(bucket_job_request &r, std::string_view provider)
 
 static bool read_destination(bucket_job_request &r, const cJSON *value)
 {
-    std::string text;
-    const cJSON *to = json_get(value, "tobck");
-    std::string_view query = exchange_head(*r.x).query;
-    bool is_in_query = url_query_get(query, "bck_to", text);
-    std::string misfit = is_in_query ? std::string() : json_fields_misfit(to, "value.tobck", bucket_fields);
-    if (url_query_is_contradictory(query, "bck_to"))
-        misfit = "the parameter bck_to is given twice, with different values";
-    if (!misfit.empty()) {
-        fail(r, error_code::bad_request, misfit);
+    std::string asked, in_value, why;
+    std::string_view provider, query = exchange_head(*r.x).query;
+    const bool is_in_query = url_query_get(query, "bck_to", asked);
+    if (url_query_is_contradictory(query, "bck_to")) {
+        fail(r, error_code::bad_request, "the parameter bck_to is given twice, with different values");
         return false;
     }
-    std::string_view provider;
-    bool is_here = is_in_query ? read_bucket_query(text, r.to_bucket, provider) : read_bucket_field(to, r.to_bucket, provider);
-    if (!is_here) {
+    if (error err = provider_read_bucket(json_get(value, "tobck"), "value.tobck", in_value, why)) {
+        fail(r, err.code, why);
+        return false;
+    }
+    if (is_in_query && !read_bucket_query(asked, r.to_bucket, provider)) {
         fail_elsewhere(r, provider);
         return false;
     }
+    if (is_in_query && !in_value.empty() && in_value != r.to_bucket) {
+        fail(r, error_code::bad_request, "bck_to= in the query and value.tobck name two buckets: which one is to keep the objects?");
+        return false;
+    }
+    if (!is_in_query)
+        r.to_bucket = in_value;
     if (r.to_bucket.empty()) {
         fail(r, error_code::bad_request, "which bucket is to keep the objects? write bck_to= in the query, or value.tobck.name");
         return false;
