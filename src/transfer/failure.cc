@@ -122,7 +122,8 @@ void failure_set_of_call(transfer &t, error err, std::string_view begun)
         failure_set(t, err.code, std::string(error_text(err)));
         break;
     case error_code::bad_pod_answer:
-        failure_set(t, error_code::bad_pod_answer, std::string("ETL error: ") + std::string(error_text(err)));
+        failure_set(t, error_code::bad_pod_answer,
+            (said.starts_with("the answer") ? "ETL error: " : "ETL error: the pod's answer is malformed: ") + std::string(said));
         break;
     default: failure_set(t, error_code::pod_gone, std::string("ETL error: ") + std::string(error_text(err))); break;
     }

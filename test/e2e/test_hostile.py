@@ -54,7 +54,7 @@ def rows():
         Row("long body", "long", 502, "longer than its Content-Length", "longer than its Content-Length", "pod_error", 200),
         Row("wrong Content-Length: a word", "length-word", 502, "ETL error", "Content-Length", "pod_error", 200),
         Row("wrong Content-Length: two of them", "length-twice", 502, "ETL error", "Content-Length", "pod_error", 200),
-        Row("garbage", "garbage", 502, "ETL error", "NUL byte", "pod_error", BROKEN),
+        Row("garbage", "garbage", 502, "ETL error", "the pod.s answer is malformed: NUL byte", "pod_error", BROKEN),
         Row("flood of 1xx", "flood", 502, "ETL error", "informational", "pod_error", 102),
         Row("204", "no-content", 502, "status 204", "status 204", "pod_error", 204),
         Row("redirect", "redirect", 502, r"redirect (302)", r"redirect \(302\)", "pod_error", 302),
