@@ -78,6 +78,8 @@ const char *object_extras_check_custom(std::string_view key, std::string_view va
         if (static_cast<unsigned char>(c) < ' ' || c == 127)
             return "a value must not contain control characters";
     }
+    if (value.ends_with(' '))
+        return "a value must not end with a space, which headers lose";
     return nullptr;
 }
 

@@ -86,7 +86,7 @@ def case_metadata_of_a_users_own():
 def case_metadata_that_cannot_be_kept():
     cluster().put("b", "meta", b"content")
     for value, text in [(None, "expected an object"), ([], "expected an object"), ({"k": 1}, "must be a text"), ({"": "v"}, "a name is empty"),
-                        ({"a=b": "v"}, "a name must not contain"), ({"a": "x\r\nEvil: 1"}, "a value must not contain"), ({"k": "v" * 20000}, "may have 16384 bytes together")]:
+                        ({"a=b": "v"}, "a name must not contain"), ({"a": "x\r\nEvil: 1"}, "a value must not contain"), ({"a": "x "}, "must not end with a space"), ({"k": "v" * 20000}, "may have 16384 bytes together")]:
         refused(action("PATCH", "meta", {"value": value}), 400, text)
     refused(send("PATCH", "meta", "", "{"), 400, "JSON")
     refused(action("PATCH", "none", {"value": {"k": "v"}}), 404, "ais://b/none does not exist")
