@@ -6,7 +6,7 @@
 // Machine  direct_put, drawn in docs/machines/direct_put.md (generated, do not edit).
 // Normal   read the body, end the interim, keep it for the transfer, answer 200 without a body. A repeated PUT replaces the former one.
 // Fails    404 if no transfer awaits it, at once when that ends; 507; a body that breaks off leaves nothing.
-// Limits   interim_memory_size. The exchange has a deadline for a pod that sends nothing: obj_timeout more than a client.
+// Limits   puts_max, interim_memory_size. The exchange has a deadline for a pod that sends nothing: obj_timeout more than a client.
 #include "transfer/direct_put.h"
 
 #include <array>
@@ -23,6 +23,8 @@
 #include "transfer/transfer_machine.h"
 
 namespace etlnode {
+
+static constexpr size_t puts_max = 16; // of one result at a time: each may take interim_memory_size
 
 // --- offers
 
@@ -283,6 +285,10 @@ void direct_put_serve(transfer_host &host, exchange &x, std::string_view etl_id,
     direct_offer *offer = offer_of(host, secret);
     if (offer == nullptr || offer->etl_id != etl_id || offer->bucket != bucket || offer->name != name) {
         answer_gone(x);
+        return;
+    }
+    if (offer->puts.size() >= puts_max) {
+        exchange_answer_error(x, error_code::overloaded, text_format("%zu PUTs of this result are being read already", puts_max));
         return;
     }
     exchange_set_body_patience(x, offer->patience_ms);

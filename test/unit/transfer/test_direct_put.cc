@@ -119,6 +119,28 @@ static void the_last_put_counts(void **state)
     test_eq(client_read(*client).status, 200);
 }
 
+static void puts_of_one_result_are_limited(void **state)
+{
+    transfer_world &w = begin_case(state);
+    net_conn *client = nullptr;
+    std::string request;
+    net_conn &pod = begin_kept(w, client, request);
+    const std::string path = path_of(request);
+    net_conn *first = nullptr;
+    for (int i = 0; i < 16; i++) {
+        net_conn &c = client_ask(w, "PUT /put" + path, "Content-Length: 4\r\n", "ab");
+        first = first != nullptr ? first : &c;
+        run(w);
+    }
+    test_eq(client_read(pod_puts(w, path, "one more")).status, 503);
+    wire_send(*first, "cd");
+    run(w);
+    test_eq(client_read(*first).status, 200);
+    test_eq(client_read(pod_puts(w, path, "the next")).status, 200);
+    wire_send(pod, no_content);
+    check_kept(w, *client, "the next");
+}
+
 static void nobody_else_may_put(void **state)
 {
     transfer_world &w = begin_case(state);
@@ -329,9 +351,9 @@ int main()
 {
     log_set_level(log_level::error);
     const CMUnitTest tests[] = {on_world(what_was_put_is_the_result), on_world(a_body_is_the_result), on_world(the_last_put_counts),
-        on_world(nobody_else_may_put), on_world(it_is_offered_only_where_it_fits), on_world(a_transient_failure_is_asked_again),
-        on_world(a_full_disk_is_said), on_world(a_full_disk_is_not_the_pods_fault), on_world(what_comes_too_late_is_dropped),
-        on_world(an_empty_answer_beside_a_put_that_failed_is_no_result), on_world(a_pod_may_pause_while_it_puts),
-        cmocka_unit_test(every_row_is_taken)};
+        on_world(puts_of_one_result_are_limited), on_world(nobody_else_may_put), on_world(it_is_offered_only_where_it_fits),
+        on_world(a_transient_failure_is_asked_again), on_world(a_full_disk_is_said), on_world(a_full_disk_is_not_the_pods_fault),
+        on_world(what_comes_too_late_is_dropped), on_world(an_empty_answer_beside_a_put_that_failed_is_no_result),
+        on_world(a_pod_may_pause_while_it_puts), cmocka_unit_test(every_row_is_taken)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
