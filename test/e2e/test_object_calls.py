@@ -217,6 +217,24 @@ def case_rename():
     assert cluster().get("b", "old").body == b"1"
 
 
+def case_renames_that_share_a_name_are_done_one_after_the_other():
+    for i in range(4):
+        cluster().put("b", "one", b"content")
+        wanted = [f"many.{i}.{k}" for k in range(12)]
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            done = list(pool.map(lambda name: action("POST", "one", {"action": "rename-obj", "name": name}).status, wanted))
+        # Those that come too late change nothing.
+        assert sorted(done) == [200] + [404] * 11, done
+        assert [name for name in names() if name == "one" or name.startswith(f"many.{i}.")] == [wanted[done.index(200)]], done
+    a, b = "left", other_name("left", same=True)
+    cluster().put("b", a, b"A" * 300_000)
+    cluster().put("b", b, b"B" * 300_000)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda k: action("POST", (a, b)[k % 2], {"action": "rename-obj", "name": (b, a)[k % 2]}).status, range(32)))
+    assert set(done) <= {200, 404} and 200 in done, done
+    assert sorted(cluster().get("b", name).status for name in (a, b)) == [200, 404]
+
+
 def case_the_content_is_always_under_one_of_the_names():
     content = draw.randbytes(MIB)
     a, b = "swing", other_name("swing")

@@ -4,13 +4,14 @@
 // Owns     one renaming for each such request.
 // Knows    object_actions.cc, joins.cc.        Known by  object_actions.cc.
 // Normal   the object is copied; when the copy is durable, the version that was copied is removed. So at every moment the content has the
-//          old name, the new one, or both.
+//          old name, the new one, or both. Of several that share a name, one at a time.
 // Fails    as a copy does, and then the old name stays. After a kill in between there are both, and a repeat ends it. Whoever overwrites
 //          the old name meanwhile begins the copy again.
 // Limits   tries_max.
 #include <memory>
 
 #include "base/text.h"
+#include "port/clock.h"
 #include "role/target/joins.h"
 #include "role/target/object_actions.h"
 #include "store/object_name.h"
@@ -25,15 +26,50 @@ struct renaming {
     uint64_t bucket_created_ns = 0;
     std::string request_id;
     unsigned tries = 0;
-    uint64_t version = 0; // that was copied
+    uint64_t version = 0;   // that was copied
+    bool is_begun = false;  // otherwise it waits for another one
+    bool is_copied = false; // the new name has what the object was
 };
 
 static void begin(renaming *m);
+
+// --- one at a time
+
+static bool share_a_name(const renaming &a, const renaming &b)
+{
+    return a.r.bucket == b.r.bucket && (a.r.name == b.r.name || a.r.name == b.to_name || a.to_name == b.r.name || a.to_name == b.to_name);
+}
+
+static void begin_if_first(renaming *m)
+{
+    for (const renaming *other : m->r.t->renames) {
+        if (other == m)
+            break;
+        if (share_a_name(*other, *m))
+            return;
+    }
+    m->is_begun = true;
+    begin(m);
+}
+
+static void leave(renaming *m)
+{
+    std::vector<renaming *> &all = m->r.t->renames;
+    std::erase(all, m);
+    const std::vector<renaming *> now = all;
+    for (renaming *other : now) {
+        if (!other->is_begun && share_a_name(*other, *m))
+            begin_if_first(other);
+    }
+}
+
+// --- the way of one
 
 static void end(renaming *m, error_code code, const std::string &text)
 {
     exchange &x = *m->r.x;
     target &t = *m->r.t;
+    leave(m);
     delete m;
     if (code != error_code::ok)
         exchange_answer_error(x, code, text);
@@ -59,6 +95,7 @@ static void on_removed(void *arg, error err, const std::string &text)
 static void on_joined(void *arg, error err, const std::string &text, uint64_t)
 {
     auto *m = static_cast<renaming *>(arg);
+    m->is_copied = m->is_copied || !err;
     if (err)
         end(m, err.code, text);
     else
@@ -70,6 +107,10 @@ static void on_object(void *arg, error err, const std::string &text, const store
 {
     auto *m = static_cast<renaming *>(arg);
     target &t = *m->r.t;
+    if (err.code == error_code::object_not_found && m->is_copied) { // it was overwritten behind the copy, and then removed
+        end(m, error_code::ok, {});
+        return;
+    }
     if (err) {
         end(m, err.code, text);
         return;
@@ -87,7 +128,17 @@ static void on_object(void *arg, error err, const std::string &text, const store
     target_join(t, std::move(request));
 }
 
-static void begin(renaming *m) { target_hold_object(*m->r.t, m->r.bucket, m->r.name, on_object, m); }
+static void refuse_late(void *arg) { end(static_cast<renaming *>(arg), error_code::stopping, "the node is shutting down"); }
+
+// One that has waited may come when the time to drain is up.
+static void begin(renaming *m)
+{
+    target &t = *m->r.t;
+    if (lifecycle_is_closing(t.life))
+        clock_post(*t.e, refuse_late, m);
+    else
+        target_hold_object(t, m->r.bucket, m->r.name, on_object, m);
+}
 
 void target_rename_object(object_action &&a)
 {
@@ -108,7 +159,8 @@ void target_rename_object(object_action &&a)
     const cluster_bucket *bucket = document_find_bucket(m->r.t->document, m->r.bucket);
     m->bucket_created_ns = bucket != nullptr ? bucket->created_ns : 0; // it may have gone; then there is no object
     open_count_begin(m->r.t->requests);
-    begin(m.release());
+    m->r.t->renames.push_back(m.get());
+    begin_if_first(m.release());
 }
 
 } // namespace etlnode

@@ -36,6 +36,7 @@ struct job_host;        // job/job_host.h
 struct target_uploads;  // uploads.cc: objects that come in parts
 struct target_archives; // archive_jobs.cc: jobs that make archives
 struct target_join_run; // joins.cc: an object being made from a source
+struct renaming;        // rename.cc: an object that gets another name
 struct held_request;    // held_answers.cc: a call that is answered when what it asks about is decided
 
 // A caller that waits until a document is stored.
@@ -143,6 +144,7 @@ struct target {
     std::vector<held_request *> held;
     target_uploads *uploads = nullptr;    // uploads.cc; null: there were none
     std::vector<target_join_run *> joins; // joins.cc: in progress
+    std::vector<renaming *> renames;      // rename.cc: in progress or waiting, in the order in which they came
     target_archives *archives = nullptr;  // archive_jobs.cc; null: there were none
     std::vector<std::string> appending;   // archive_append.cc: archives that get a member now
     uint64_t next_held_id = 1;
