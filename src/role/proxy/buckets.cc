@@ -11,6 +11,7 @@
 #include "role/proxy/usage.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "aistore/bucket_props.h"
 #include "aistore/cluster_config.h"
@@ -58,7 +59,7 @@ std::vector<std::string_view> proxy_bucket_names(const proxy &p)
 static constexpr std::string_view actions_of_later[] = {"prefetch-listrange", "evict-listrange", "evict-remote-bck", "archive",
     "make-n-copies", "ec-encode", "rechunk", "index-shard", "create-inventory", "destroy-inventory", "show-inventory"};
 
-static void refuse_action(proxy_request &r, const std::string &action, std::string_view expected)
+static void refuse_action(proxy_request &r, const std::string &action, std::initializer_list<std::string_view> expected)
 {
     for (std::string_view known : actions_of_later) {
         if (known == action) {
@@ -66,8 +67,10 @@ static void refuse_action(proxy_request &r, const std::string &action, std::stri
             return;
         }
     }
-    proxy_request_fail(
-        r, error_code::bad_request, "unknown action \"" + text_escape(action) + "\"; expected \"" + std::string(expected) + "\"");
+    std::string text = "unknown action \"" + text_escape(action) + "\"; expected ";
+    for (std::string_view one : expected)
+        text.append(text.ends_with('"') ? ", \"" : "\"").append(one).append("\"");
+    proxy_request_fail(r, error_code::bad_request, text);
 }
 
 static bool check_bucket_name(exchange &x, const route_match &match, std::string &out_name)
@@ -118,7 +121,7 @@ static void on_list_body(bucket_names_request &r, std::string body)
         return;
     }
     if (!action.empty() && action != "list") {
-        refuse_action(r, action, "list");
+        refuse_action(r, action, {"list", "summary-bck"});
         return;
     }
     std::string_view only = json_text(tree.get(), "name"); // AIStore's Go client asks for one bucket this way
@@ -229,7 +232,7 @@ static void on_post_body(bucket_request &r, std::string body)
         return;
     bool is_job = proxy_is_bucket_job(action) && action != "delete-listrange";
     if (!is_job && action != "create-bck") {
-        refuse_action(r, action, "create-bck");
+        refuse_action(r, action, {"create-bck", "copy-bck", "etl-bck", "copy-listrange", "etl-listrange", "move-bck"});
         return;
     }
     if (fail_at_odds(r) || (!is_job && fail_orphans(r)))
@@ -284,7 +287,7 @@ static void on_patch_body(bucket_request &r, std::string body)
     if (!proxy_request_read_action(r, body, r.tree, r.action))
         return;
     if (r.action != "set-bprops" && r.action != "reset-bprops")
-        refuse_action(r, r.action, "set-bprops");
+        refuse_action(r, r.action, {"set-bprops", "reset-bprops"});
     else if (!fail_at_odds(r))
         proxy_request_change<apply_props, on_props_changed>(r, true);
 }
@@ -353,7 +356,7 @@ static void on_delete_body(bucket_request &r, std::string body)
     if (!proxy_request_read_action(r, body, tree, action))
         return;
     if (action != "destroy-bck" && action != "delete-listrange") {
-        refuse_action(r, action, "destroy-bck");
+        refuse_action(r, action, {"destroy-bck", "delete-listrange"});
         return;
     }
     if (fail_at_odds(r))
@@ -453,7 +456,7 @@ static void on_objects_body(bucket_page_request &r, std::string body)
         return;
     }
     if (!action.empty() && action != "list") {
-        refuse_action(r, action, "list");
+        refuse_action(r, action, {"list", "summary-bck"});
         return;
     }
     std::string reason;
