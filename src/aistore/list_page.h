@@ -13,7 +13,9 @@
 namespace etlnode {
 
 inline constexpr uint16_t list_flag_cached = 1u << 6;
+inline constexpr uint16_t list_flag_in_archive = 1u << 7;
 inline constexpr uint16_t list_flag_directory = 1u << 8;
+inline constexpr uint16_t list_flag_archive = 1u << 9;    // its members are listed; they have it too, as AIStore's have
 inline constexpr uint16_t list_flag_tombstone = 1u << 15; // only between nodes: the object was deleted, at this version
 
 struct list_entry {

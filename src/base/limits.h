@@ -233,11 +233,12 @@ inline constexpr size_t warnings_max = 16;                  // in the answer to 
 inline constexpr size_t warning_size_max = 256;             // bytes of one warning
 inline constexpr size_t failures_kept_max = 100;            // remembered for each ETL on each target
 inline constexpr size_t failure_text_max = 1 * kib;
-inline constexpr uint64_t etl_status_timeout_ms = 3'000; // for counters and states of all targets; a late target counts as zero
-inline constexpr uint64_t etl_logs_timeout_ms = 35'000;  // longer than one kubectl call
-inline constexpr uint64_t usage_timeout_ms = 60'000;     // for a walk of all targets through what a summary adds up
-inline constexpr uint64_t list_timeout_ms = 15'000;      // for one page of all targets
-inline constexpr unsigned refusals_logged_max = 20;      // log lines a second about requests answered with 503
+inline constexpr uint64_t etl_status_timeout_ms = 3'000;      // for counters and states of all targets; a late target counts as zero
+inline constexpr uint64_t etl_logs_timeout_ms = 35'000;       // longer than one kubectl call
+inline constexpr uint64_t usage_timeout_ms = 60'000;          // for a walk of all targets through what a summary adds up
+inline constexpr uint64_t list_timeout_ms = 15'000;           // for one page of all targets
+inline constexpr uint64_t list_archives_timeout_ms = 300'000; // likewise with members of archives: one archive is read as a whole
+inline constexpr unsigned refusals_logged_max = 20;           // log lines a second about requests answered with 503
 
 static_assert(register_back_off_max_ms > heartbeat_interval_ms);
 static_assert(etl_init_margin_ms > kubectl_timeout_ms + pod_delete_grace_default_s * 1'000 + child_kill_grace_ms + pod_log_timeout_ms,

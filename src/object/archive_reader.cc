@@ -45,6 +45,8 @@ struct archive_reader {
     step_kind kind = step_kind::find;
     archive_wants wants = nullptr;
     const void *wants_arg = nullptr;
+    archive_visit visit = nullptr; // instead: with each member
+    void *visit_arg = nullptr;
     std::unique_ptr<char[]> block; // of the object
     uint64_t position = 0;         // in the object
     std::unique_ptr<char[]> piece; // of a member
@@ -88,6 +90,13 @@ const char *archive_check_member(std::string_view path)
         rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
     }
     return nullptr;
+}
+
+std::string_view archive_plain_path(std::string_view path)
+{
+    while (path.size() > 2 && path.starts_with("./"))
+        path.remove_prefix(2);
+    return path;
 }
 
 // --- on a thread of the pool
@@ -193,26 +202,44 @@ static bool open_handle(archive_reader &r)
     return is_open;
 }
 
-// The next member is the right one: whether it may be read.
-static void judge_member(archive_reader &r, std::string_view path)
+// Why the member at hand cannot be read; null: it can.
+static const char *fault_of(archive_reader &r, std::string_view path)
 {
-    const char *wrong = archive_check_member(path);
-    if (wrong == nullptr && archive_entry_hardlink(r.entry) != nullptr)
-        wrong = "is a link, not a file";
-    if (wrong == nullptr && archive_entry_filetype(r.entry) != AE_IFREG)
-        wrong = archive_entry_filetype(r.entry) == AE_IFDIR   ? "is a folder, not a file"
-                : archive_entry_filetype(r.entry) == AE_IFLNK ? "is a link, not a file"
-                                                              : "is a device or the like, not a file";
-    if (wrong == nullptr && archive_entry_is_encrypted(r.entry) != 0)
-        wrong = "is encrypted";
-    if (wrong != nullptr) {
-        set_error(r, error_code::bad_request, "the member \"" + text_escape(path, 200) + "\" " + wrong);
-        return;
-    }
+    if (const char *wrong = archive_check_member(path))
+        return wrong;
+    if (archive_entry_hardlink(r.entry) != nullptr)
+        return "is a link, not a file";
+    if (archive_entry_filetype(r.entry) != AE_IFREG)
+        return archive_entry_filetype(r.entry) == AE_IFDIR   ? "is a folder, not a file"
+               : archive_entry_filetype(r.entry) == AE_IFLNK ? "is a link, not a file"
+                                                             : "is a device or the like, not a file";
+    return archive_entry_is_encrypted(r.entry) != 0 ? "is encrypted" : nullptr;
+}
+
+static void note_member(archive_reader &r, std::string_view path)
+{
     r.member.path = path;
     r.member.has_size = archive_entry_size_is_set(r.entry) != 0;
     r.member.size = r.member.has_size ? static_cast<uint64_t>(std::max<la_int64_t>(0, archive_entry_size(r.entry))) : 0;
+}
+
+// The next member is the right one: whether it may be read.
+static void judge_member(archive_reader &r, std::string_view path)
+{
+    if (const char *wrong = fault_of(r, path)) {
+        set_error(r, error_code::bad_request, "the member \"" + text_escape(path, 200) + "\" " + wrong);
+        return;
+    }
+    note_member(r, path);
     r.is_found = true;
+}
+
+static void visit_member(archive_reader &r, std::string_view path)
+{
+    if (fault_of(r, path) != nullptr)
+        return;
+    note_member(r, path);
+    r.visit(r.visit_arg, r.member);
 }
 
 static void find(archive_reader &r)
@@ -225,12 +252,14 @@ static void find(archive_reader &r)
             r.is_at_end = true;
             return;
         }
-        if (got < ARCHIVE_WARN || !may_go_on(r)) {
+        if ((got != ARCHIVE_OK && got != ARCHIVE_WARN) || !may_go_on(r)) { // ARCHIVE_RETRY: a damaged member was passed over
             note_failure(r);
             return;
         }
         const char *path = archive_entry_pathname(r.entry);
-        if (path == nullptr || !r.wants(r.wants_arg, path))
+        if (path != nullptr && r.visit != nullptr)
+            visit_member(r, path);
+        if (path == nullptr || r.visit != nullptr || !r.wants(r.wants_arg, path))
             continue;
         judge_member(r, path);
         return;
@@ -329,15 +358,28 @@ archive_reader *archive_open(env &e, store &objects, const store_object *object,
     return r;
 }
 
-void archive_next(archive_reader &r, archive_wants wants, const void *wants_arg, archive_on_member on_member, void *arg)
+static void look(archive_reader &r, archive_on_member on_member, void *arg)
 {
     CHECK(!r.is_closed && !r.has_source);
-    r.wants = wants;
-    r.wants_arg = wants_arg;
     r.on_member = on_member;
     r.member_arg = arg;
     r.is_found = r.is_at_end = false;
     work(r, step_kind::find);
+}
+
+void archive_next(archive_reader &r, archive_wants wants, const void *wants_arg, archive_on_member on_member, void *arg)
+{
+    r.wants = wants;
+    r.wants_arg = wants_arg;
+    r.visit = nullptr;
+    look(r, on_member, arg);
+}
+
+void archive_each(archive_reader &r, archive_visit visit, void *visit_arg, archive_on_member on_end, void *arg)
+{
+    r.visit = visit;
+    r.visit_arg = visit_arg;
+    look(r, on_end, arg);
 }
 
 std::string_view archive_why(const archive_reader &r) { return r.why; }

@@ -20,6 +20,8 @@ namespace etlnode {
 bool archive_is_name(std::string_view object_name);
 // Why a member's name is refused: it is absolute or has "..". Null: it is not.
 const char *archive_check_member(std::string_view path);
+// The path without a leading "./", which `tar c .` writes and nobody means.
+std::string_view archive_plain_path(std::string_view path);
 
 struct archive_member {
     std::string path;
@@ -38,6 +40,10 @@ archive_reader *archive_open(env &e, store &objects, const store_object *object,
 // the object.
 using archive_on_member = void (*)(void *arg, error err, std::string_view why, const archive_member *member);
 void archive_next(archive_reader &r, archive_wants wants, const void *wants_arg, archive_on_member on_member, void *arg);
+// Goes through all members that follow. `visit` is called off the loop with each one that archive_next could find; links, folders, devices
+// and unsafe names are passed over. Completes once, as archive_next does, with null.
+using archive_visit = void (*)(void *arg, const archive_member &member);
+void archive_each(archive_reader &r, archive_visit visit, void *visit_arg, archive_on_member on_end, void *arg);
 // The content of the member that archive_next found. It ends with `bad_request` as above. archive_next may follow when it is closed; the
 // reader must live until then.
 source archive_member_source(archive_reader &r, const archive_member &member);

@@ -422,6 +422,13 @@ static void list_while_moving(bucket_page_request &r)
     proxy &p = *r.p;
     list_request list = r.list;
     std::string bucket = r.bucket;
+    if ((list.flags & list_request_archives) != 0) {
+        proxy_request_fail(r, error_code::unavailable,
+            "objects are moving between targets: members of archives (flag arch-dir) are listed again when that has ended; without the "
+            "flag, "
+            "objects are listed now");
+        return;
+    }
     proxy_list_moving(p, proxy_request_release(r), bucket, list, answer_page);
 }
 
@@ -496,7 +503,10 @@ static void on_objects_body(bucket_page_request &r, std::string body)
         request.target += "&flat=dirs"; // also with bit 13: for a local bucket AIStore returns the directories nevertheless
     if (placement.epoch > 0)
         request.target += "&epoch=" + text_format("%llu", static_cast<unsigned long long>(placement.epoch));
-    request.deadline_ms = list_timeout_ms;
+    bool wants_members = (r.list.flags & list_request_archives) != 0;
+    if (wants_members)
+        request.target += "&archives=true";
+    request.deadline_ms = wants_members ? list_archives_timeout_ms : list_timeout_ms;
     request.stop_at_failure = true;
     proxy_request_broadcast<on_pages>(r, peers, request);
 }

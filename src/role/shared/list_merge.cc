@@ -55,10 +55,6 @@ error list_request_read(const cJSON *value, list_request &out_request, std::stri
         out_reason = "flag not-cached does not apply to an ais:// bucket";
         return make_error(error_code::bad_request);
     }
-    if ((r.flags & list_request_archives) != 0) {
-        out_reason = "flag arch-dir is not implemented: archives are not opened here";
-        return make_error(error_code::not_implemented);
-    }
     if (r.prefix.size() > object_name_size_max || r.after.size() > object_name_size_max || r.uuid.size() > request_id_size_max) {
         out_reason = "prefix, continuation_token, start_after or uuid is too long";
         return make_error(error_code::bad_request);
@@ -87,9 +83,21 @@ error list_request_read(const cJSON *value, list_request &out_request, std::stri
     return no_error;
 }
 
+// Up to where every target has answered. Empty: to the last name.
+static std::string common_end(const std::vector<list_page> &pages)
+{
+    std::string end;
+    for (const list_page &page : pages) {
+        if (!page.token.empty() && (end.empty() || page.token < end))
+            end = page.token;
+    }
+    return end;
+}
+
 list_page list_merge(std::vector<list_page> &pages, size_t page_size)
 {
     list_page merged;
+    std::string end = common_end(pages);
     std::vector<size_t> next(pages.size(), 0);
     while (merged.entries.size() < page_size) {
         size_t best = pages.size();
@@ -101,12 +109,18 @@ list_page list_merge(std::vector<list_page> &pages, size_t page_size)
         if (best == pages.size())
             break;
         list_entry &entry = pages[best].entries[next[best]++];
-        if (!merged.entries.empty() && merged.entries.back().name == entry.name)
-            continue; // a directory that several targets returned
+        if (!end.empty() && entry.name > end)
+            break;
+        if (!merged.entries.empty() && merged.entries.back().name == entry.name) { // a directory that several targets returned
+            if ((merged.entries.back().flags & list_flag_in_archive) != 0)         // or a member; an object hides it
+                merged.entries.back() = std::move(entry);
+            continue;
+        }
         merged.entries.push_back(std::move(entry));
     }
-    if (merged.entries.size() == page_size && page_size > 0)
-        merged.token = merged.entries.back().name;
+    bool is_full = merged.entries.size() == page_size && page_size > 0;
+    if (is_full || !end.empty())
+        merged.token = merged.entries.empty() ? end : merged.entries.back().name;
     return merged;
 }
 
@@ -139,12 +153,9 @@ static std::vector<list_entry> merge_two(std::vector<list_entry> &a, std::vector
 std::vector<list_entry> list_merge_versions(std::vector<list_page> &pages, std::string &out_end)
 {
     std::vector<list_entry> merged;
-    out_end.clear();
-    for (list_page &page : pages) {
-        if (!page.token.empty() && (out_end.empty() || page.token < out_end))
-            out_end = page.token; // behind it, this target may hold a newer version of what another one returned
+    out_end = common_end(pages); // behind it, a target may hold a newer version of what another one returned
+    for (list_page &page : pages)
         merged = merge_two(merged, page.entries);
-    }
     if (!out_end.empty())
         std::erase_if(merged, [&](const list_entry &entry) { return entry.name > out_end; });
     return merged;
@@ -192,9 +203,10 @@ void list_page_trim(list_page &page, const list_request &request)
             entry.location.clear();
         if (!request.wants_custom)
             entry.custom.clear();
-        entry.copies = request.wants_copies && (entry.flags & list_flag_directory) == 0 ? 1 : 0;
+        bool is_object = (entry.flags & (list_flag_directory | list_flag_in_archive)) == 0;
+        entry.copies = request.wants_copies && is_object ? 1 : 0;
         if ((entry.flags & list_flag_directory) == 0)
-            entry.flags = list_flag_cached;
+            entry.flags = list_flag_cached | (entry.flags & (list_flag_archive | list_flag_in_archive));
     }
 }
 

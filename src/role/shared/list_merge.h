@@ -34,8 +34,9 @@ struct list_request {
 // Reads the `value` of an action envelope (null: all defaults). Refused with bad_request or not_implemented, and a text for the user.
 error list_request_read(const cJSON *value, list_request &out_request, std::string &out_reason);
 
-// Every page is sorted and contains the first entries after the same name; each target was asked for `page_size` entries. The merged page
-// is full exactly if its token is set. A directory that several targets return appears once.
+// Every page is sorted and contains the first entries after the same name; each target was asked for `page_size` entries. A target may
+// return fewer and a token: its entries are complete up to there, and so is the merged page. It has a token exactly if it is full or a
+// page had one. A directory that several targets return appears once; an object hides a member of an archive that has the same name.
 list_page list_merge(std::vector<list_page> &pages, size_t page_size);
 // While objects move, a name may be on several targets in several versions, also as a tombstone. All targets are asked twice, the second
 // time after the first has ended, because one round may miss an object that moves meanwhile. `pages` are the answers of both rounds.

@@ -56,7 +56,7 @@ static bool wants(const void *arg, std::string_view path)
 {
     const auto &m = *static_cast<const members_read *>(arg);
     switch (m.how) {
-    case member_match::path: return path == m.wanted;
+    case member_match::path: return archive_plain_path(path) == archive_plain_path(m.wanted);
     case member_match::regexp: return regexec(&m.compiled, std::string(path).c_str(), 0, nullptr, 0) == 0;
     case member_match::prefix: return path.starts_with(m.wanted);
     case member_match::suffix: return path.ends_with(m.wanted);

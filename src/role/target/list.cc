@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
-// role/target/list.cc: one page of this target's objects, for the proxy to merge, with or without the objects below a directory.
+// role/target/list.cc: one page of this target's objects, for the proxy to merge, with or without the objects below a directory, and with
+// or without the members of archives.
 //
 // Owns     one page_request a request.
-// Knows    store, codec, list_merge.        Known by  routes.cc.
-// Normal   one question to the index; for one level as many as it takes to skip what lies inside directories.
-// Limits   list_page_size_max.
+// Knows    store, codec, list_merge, list_members.cc.        Known by  routes.cc.
+// Normal   one question to the index; for one level as many as it takes to skip what lies inside directories. If members are wanted, each
+//          archive is read when its own turn has come, and its members wait until theirs has, because other objects may lie between.
+// Limits   list_page_size_max; archives_budget_ms, after which the page ends early.
 #include <algorithm>
 
 #include "aistore/list_page.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/url.h"
+#include "object/archive_reader.h"
+#include "port/clock.h"
 #include "role/shared/list_merge.h"
+#include "role/target/list_members.h"
 #include "role/target/target.h"
 #include "store/object_extras.h"
 
@@ -27,9 +32,18 @@ struct page_request {
     uint64_t epoch = 0;     // of placement, which the proxy asks for; 0: any
     bool wants_all = false; // also what belongs to other targets now
     list_page page;
+    std::vector<index_row> rows; // of the current query
+    size_t next = 0;             // of them
+    // With the members of archives.
+    list_members *members = nullptr; // null: without
+    std::vector<std::string> before; // archives in front of the page, which may have members in it
+    uint64_t begun_ms = 0;
+    bool is_cut = false; // the page ends early
+    bool is_gone = false;
 };
 
-static constexpr size_t flat_batch = 512; // rows per query while directories are skipped
+static constexpr size_t flat_batch = 512;             // rows per query while directories are skipped
+static constexpr uint64_t archives_budget_ms = 5'000; // for reading archives, unless a single one takes longer
 
 // What this target answers in an epoch must include all that it acknowledged before.
 static bool is_in_epoch(const page_request &r)
@@ -39,12 +53,16 @@ static bool is_in_epoch(const page_request &r)
 
 static void finish(page_request *r, error err)
 {
+    if (r->members != nullptr) {
+        exchange_on_gone(*r->x, nullptr, nullptr, false);
+        list_members_free(r->members);
+    }
     if (!err && !is_in_epoch(*r)) // the epoch has changed meanwhile, and objects may have moved
         err = make_error(error_code::other_epoch);
     if (err) {
         exchange_answer_error(*r->x, err.code, error_text(err));
     } else {
-        r->page.token = r->page.entries.size() == r->count ? r->page.entries.back().name : std::string();
+        r->page.token = r->page.entries.size() == r->count || r->is_cut ? r->page.entries.back().name : std::string();
         r->t->metrics.list_count++;
         answer a;
         a.content_type = "application/msgpack";
@@ -84,33 +102,136 @@ static list_entry entry_of(const target &t, const index_row &row)
 static void ask(page_request *r);
 
 // While nothing moves, an object that belongs to another target is not served, so it is not listed.
-static bool is_hidden(const page_request &r, const index_row &row)
+static bool is_hidden(const page_request &r, const std::string &name)
 {
     if (r.epoch == 0 || r.wants_all)
         return false;
-    const cluster_node *owner = document_place(r.t->document, r.bucket, row.name);
+    const cluster_node *owner = document_place(r.t->document, r.bucket, name);
     return owner == nullptr || owner->id != r.t->id;
 }
 
+// The directory that stands for the row in the page; empty: the row itself does.
+static std::string_view directory_of(const page_request &r, const std::string &name)
+{
+    return r.is_flat ? list_directory_of(r.prefix, name) : std::string_view{};
+}
+
 // Adds one row, or the directory that contains it; false if the page is full.
-static bool add_row(page_request &r, const index_row &row)
+static bool add_row(page_request &r, const index_row &row, uint16_t flags = 0)
 {
     if (r.page.entries.size() == r.count)
         return false;
-    std::string_view directory = r.is_flat ? list_directory_of(r.prefix, row.name) : std::string_view{};
+    std::string_view directory = directory_of(r, row.name);
     if (directory.empty()) {
         r.page.entries.push_back(entry_of(*r.t, row));
+        r.page.entries.back().flags |= flags;
         r.after = row.name;
         return true;
     }
-    if (r.after >= list_skip_after(r.prefix, directory))
+    std::string behind = list_skip_after(r.prefix, directory);
+    if (r.after >= behind)
         return true; // in a directory that is already in the page or precedes it
+    r.after = std::move(behind);
+    if (r.members != nullptr && directory <= list_members_after(*r.members))
+        return true; // the page begins with a member in it
     list_entry entry;
     entry.name = directory;
     entry.flags = list_flag_directory;
     r.page.entries.push_back(std::move(entry));
-    r.after = list_skip_after(r.prefix, directory);
     return true;
+}
+
+// --- members of archives
+
+// Adds the members whose names are in front of `bound`; empty: all. An object hides a member that has its name.
+static void add_members(page_request &r, std::string_view bound)
+{
+    if (r.members == nullptr)
+        return;
+    std::map<std::string, uint64_t> &found = list_members_found(*r.members);
+    while (!found.empty() && r.page.entries.size() < r.count && (bound.empty() || found.begin()->first < bound)) {
+        auto member = found.extract(found.begin());
+        list_entry entry;
+        entry.name = std::move(member.key());
+        entry.size = member.mapped();
+        entry.flags = list_flag_cached | list_flag_archive | list_flag_in_archive;
+        r.page.entries.push_back(std::move(entry));
+    }
+    if (!found.empty() && found.begin()->first == bound)
+        found.erase(found.begin());
+}
+
+static bool must_open(const page_request &r, const index_row &row)
+{
+    return r.members != nullptr && archive_is_name(row.name) && directory_of(r, row.name).empty();
+}
+
+static bool is_late(const page_request &r) { return !r.page.entries.empty() && clock_now_ms(*r.t->e) - r.begun_ms >= archives_budget_ms; }
+
+static void take_rows(page_request *r);
+
+static void on_opened(void *arg, bool is_archive)
+{
+    page_request *r = static_cast<page_request *>(arg);
+    add_row(*r, r->rows[r->next++], is_archive ? list_flag_archive : 0);
+    take_rows(r);
+}
+
+static void open_before(page_request *r);
+static void on_opened_before(void *arg, bool) { open_before(static_cast<page_request *>(arg)); }
+
+static void open_before(page_request *r)
+{
+    while (!r->before.empty() && !r->is_gone) {
+        std::string name = std::move(r->before.back());
+        r->before.pop_back();
+        if (is_hidden(*r, name) || !directory_of(*r, name).empty())
+            continue;
+        list_members_add(*r->members, name, on_opened_before, r);
+        return;
+    }
+    if (r->is_gone)
+        finish(r, make_error(error_code::canceled));
+    else
+        ask(r);
+}
+
+static void on_gone(void *arg)
+{
+    page_request *r = static_cast<page_request *>(arg);
+    r->is_gone = true;
+    list_members_stop(*r->members);
+}
+
+// --- rows
+
+static void take_rows(page_request *r)
+{
+    for (; r->next < r->rows.size() && r->page.entries.size() < r->count; r->next++) {
+        const index_row &row = r->rows[r->next];
+        if (is_hidden(*r, row.name)) {
+            r->after = std::max(r->after, row.name);
+            continue;
+        }
+        std::string_view directory = directory_of(*r, row.name);
+        add_members(*r, directory.empty() ? std::string_view(row.name) : directory);
+        r->is_cut = must_open(*r, row) && is_late(*r);
+        if (r->is_gone || r->is_cut) {
+            finish(r, r->is_gone ? make_error(error_code::canceled) : no_error);
+            return;
+        }
+        if (must_open(*r, row) && r->page.entries.size() < r->count) {
+            list_members_add(*r->members, row.name, on_opened, r);
+            return;
+        }
+        add_row(*r, row);
+    }
+    if (r->rows.size() < r->asked)
+        add_members(*r, {});
+    if (r->rows.size() < r->asked || r->page.entries.size() == r->count)
+        finish(r, no_error);
+    else
+        ask(r);
 }
 
 static void on_rows(void *arg, error err, std::vector<index_row> rows)
@@ -120,19 +241,9 @@ static void on_rows(void *arg, error err, std::vector<index_row> rows)
         finish(r, err);
         return;
     }
-    bool has_room = true;
-    for (const index_row &row : rows) {
-        if (!has_room)
-            break;
-        if (is_hidden(*r, row))
-            r->after = std::max(r->after, row.name);
-        else
-            has_room = add_row(*r, row);
-    }
-    if (rows.size() < r->asked || r->page.entries.size() == r->count)
-        finish(r, no_error);
-    else
-        ask(r);
+    r->rows = std::move(rows);
+    r->next = 0;
+    take_rows(r);
 }
 
 static void ask(page_request *r)
@@ -143,11 +254,21 @@ static void ask(page_request *r)
     page(*r->t->objects, r->bucket, r->prefix, r->after, r->asked, on_rows, r);
 }
 
+static void begin(page_request *r)
+{
+    r->begun_ms = clock_now_ms(*r->t->e);
+    if (r->members != nullptr) {
+        r->before = list_members_before(*r->members);
+        exchange_on_gone(*r->x, on_gone, r, true);
+    }
+    open_before(r);
+}
+
 static void on_adopted(void *arg)
 {
     page_request *r = static_cast<page_request *>(arg);
     if (is_in_epoch(*r))
-        ask(r);
+        begin(r);
     else
         finish(r, no_error);
 }
@@ -189,6 +310,9 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     url_query_get(query, "prefix", r->prefix);
     url_query_get(query, "after", r->after);
     r->is_flat = url_query_get(query, "flat", flat) && !flat.empty();
+    std::string archives;
+    if (url_query_get(query, "archives", archives) && !archives.empty())
+        r->members = list_members_make(t, bucket, r->prefix, r->after, r->count);
     if (r->is_flat)
         r->after = list_skip_after(r->prefix, r->after);
     std::string epoch, versions;
@@ -201,7 +325,7 @@ static void serve_bucket_page(target &t, exchange &x, const route_match &match)
     else if (!is_in_epoch(*r))
         finish(r, no_error);
     else
-        ask(r);
+        begin(r);
 }
 
 // --- routes

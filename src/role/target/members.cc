@@ -53,7 +53,10 @@ static void refuse(member_question *q, error_code code, const std::string &text)
 
 // --- here
 
-static bool wants_path(const void *arg, std::string_view path) { return path == static_cast<const member_question *>(arg)->wish.archpath; }
+static bool wants_path(const void *arg, std::string_view path)
+{
+    return archive_plain_path(path) == archive_plain_path(static_cast<const member_question *>(arg)->wish.archpath);
+}
 
 static void on_member(void *arg, error err, std::string_view why, const archive_member *member)
 {

@@ -524,6 +524,9 @@ static void serve_object(target &t, exchange &x, const route_match &)
     bool is_in_archive = !asks.member.empty() || !asks.pattern.empty();
     if (is_in_archive && head.method == "HEAD") {
         exchange_answer_error(x, error_code::not_implemented, "HEAD of a member of an archive is not implemented");
+    } else if (is_in_archive && http_head_has(head, "Range")) {
+        exchange_answer_error(
+            x, error_code::bad_range, "a byte range of a member of an archive is not served: ask for all of it, without Range");
     } else if (is_in_archive) {
         target_read_archive(std::move(r), asks);
     } else if (asks.is_kept || asks.transform != object_transform::none) {

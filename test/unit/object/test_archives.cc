@@ -128,6 +128,34 @@ static void what_is_packed_is_read(void **state)
         test_false(archive_can_make(mime));
 }
 
+static void note_visit(void *arg, const archive_member &member)
+{
+    static_cast<std::string *>(arg)->append(member.path).append("=").append(std::to_string(member.size)).append(" ");
+}
+
+static void all_members_are_visited(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    copying c;
+    c.f = &f;
+    packing p{&c, {{"b", "one"}, {"./a", ""}, {"../escapes", "x"}, {"c", content_of_size(2 * put_buffer_size)}}};
+    for (const char *mime : {".tar", ".tgz", ".tar.lz4", ".zip"}) {
+        test_ok(pack(p, mime, "archive"));
+        archive_reader *reader = archive_open(f.world->e, *f.s, hold(f, "archive"), c.at_disk);
+        found_member end;
+        std::string visited;
+        archive_each(*reader, note_visit, &visited, on_member, &end);
+        memory_run(*f.world);
+        test_eq(end.calls, 1);
+        test_ok(end.err);
+        test_false(end.is_there);
+        test_eq_text(visited, "b=3 ./a=0 c=" + std::to_string(2 * put_buffer_size) + " ");
+        archive_close(reader);
+        memory_run(*f.world);
+    }
+    test_eq_text(archive_plain_path("././a/./b"), "a/./b");
+}
+
 static void a_member_of_another_size_ends_the_archive(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -208,6 +236,7 @@ int main()
 {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_packed_is_read, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(all_members_are_visited, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_member_of_another_size_ends_the_archive, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_reader_is_closed_at_any_moment, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(damage_is_not_unpacked, setup_store, teardown_store),

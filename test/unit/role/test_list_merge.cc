@@ -81,6 +81,36 @@ static void directories_of_several_targets_become_one(void **state)
     test_eq_text(f.text, "d/ e f/");
 }
 
+static void a_target_may_end_its_page_early(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    f.pages = {page_of({"a", "c"}), page_of({"b", "d", "e"})};
+    f.pages[0].token = "c"; // what follows is not known yet
+    f.merged = list_merge(f.pages, 10);
+    names_of(f);
+    test_eq_text(f.text, "a b c");
+    test_eq_text(f.merged.token, "c");
+}
+
+static void an_object_hides_a_member_of_its_name(void **state)
+{
+    fixture &f = *static_cast<fixture *>(*state);
+    for (bool is_first : {true, false}) {
+        f.pages = {page_of({"a.tar/x"}), page_of({"a.tar/x"})};
+        f.pages[is_first ? 0 : 1].entries[0].flags = list_flag_cached | list_flag_archive | list_flag_in_archive;
+        f.merged = list_merge(f.pages, 10);
+        test_eq(f.merged.entries.size(), 1u);
+        test_eq(f.merged.entries[0].flags & list_flag_in_archive, 0u);
+    }
+    f.pages = {page_of({"a.tar/x"})};
+    f.pages[0].entries[0].flags = list_flag_archive | list_flag_in_archive;
+    f.request.wants_copies = true;
+    f.merged = list_merge(f.pages, 10);
+    list_page_trim(f.merged, f.request);
+    test_eq(f.merged.entries[0].flags, list_flag_cached | list_flag_archive | list_flag_in_archive);
+    test_eq(f.merged.entries[0].copies, 0u);
+}
+
 static void requests_have_defaults(void **state)
 {
     fixture &f = *static_cast<fixture *>(*state);
@@ -249,6 +279,8 @@ int main()
         cmocka_unit_test_setup_teardown(pages_are_merged_in_byte_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_page_has_a_token, setup, teardown),
         cmocka_unit_test_setup_teardown(directories_of_several_targets_become_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_target_may_end_its_page_early, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_object_hides_a_member_of_its_name, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_have_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_say_what_they_want, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_requests_are_refused, setup, teardown),

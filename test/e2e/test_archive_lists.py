@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Lists with the members of archives."""
+import gzip
+import io
+import json
+import random
+import tarfile
+import urllib.parse
+import zipfile
+
+import harness
+from harness import Cluster, request, until
+
+world = {}
+draw = random.Random(14)
+CACHED, INSIDE, DIRECTORY, ARCHIVE = 1 << 6, 1 << 7, 1 << 8, 1 << 9
+
+
+def cluster():
+    return world["cluster"]
+
+
+def refused(answer, status, text):
+    assert answer.status == status and text in answer.json["message"], answer
+
+
+def tar_of(members, mode="w", style=tarfile.PAX_FORMAT):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=mode, format=style) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(data, tuple):
+                info.type, info.linkname = data
+                data = b""
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def zip_of(members):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def page(bucket, expect=200, flags=8, **value):
+    body = json.dumps({"action": "list", "value": dict(value, flags=str(flags))})
+    answer = request("GET", cluster().url(f"/v1/buckets/{bucket}?provider=ais"), body, {"Content-Type": "application/json"})
+    assert answer.status == expect, answer
+    return answer
+
+
+def listed(bucket, size=0, **value):
+    """All pages. Tokens only grow, and no page but the last may lack one."""
+    entries, token = [], ""
+    while True:
+        answer = page(bucket, pagesize=size, continuation_token=token, **value).json
+        got = answer.get("entries") or []
+        assert not size or len(got) <= size, answer
+        assert not got or got[0]["name"] > token, (got[0], token)
+        entries += got
+        if not answer.get("continuation_token"):
+            return entries
+        assert answer["continuation_token"] == got[-1]["name"]
+        token = answer["continuation_token"]
+
+
+def names(bucket, size=0, **value):
+    return [one["name"] for one in listed(bucket, size, **value)]
+
+
+def archive(bucket="jobs", expect=200, **value):
+    answer = request("PUT", cluster().url(f"/v1/buckets/{bucket}?provider=ais"), json.dumps({"action": "archive", "value": value}), {"Content-Type": "application/json"})
+    assert answer.status == expect, answer
+    return answer
+
+
+def finished(job):
+    def status():
+        answer = request("GET", cluster().url("/v1/cluster?what=status"), json.dumps({"id": job}))
+        return answer.json if answer.status == 200 and answer.json["end_time"] else None
+    return until(status, "the end of the job", limit=120)
+
+
+def member(bucket, name, path, headers=None, method="GET", more=""):
+    return request(method, cluster().url(f"/v1/objects/{bucket}/{urllib.parse.quote(name)}?archpath={urllib.parse.quote(path)}{more}"), headers=headers or {})
+
+
+# --- lists
+
+
+def case_members_are_listed_behind_their_archive():
+    cluster().bucket("b")
+    members = [("z", b"last"), ("dir/a", b"aa"), ("./dotted", b"d"), ("none", b"")]
+    for name, content in (("a.tar", tar_of(members)), ("b.tgz", tar_of(members, "w:gz")), ("c.tar.gz", tar_of(members, "w:gz")), ("d.zip", zip_of(members)), ("plain", b"x"), ("e.txt", tar_of(members))):
+        cluster().put("b", name, content)
+    cluster().put("b", "lz", b"one")
+    assert finished(archive("b", objnames=["lz", "plain"], archname="f.tar.lz4").text)["err"] == ""
+    entries = {one["name"]: one for one in listed("b")}
+    wanted = []
+    for name in ("a.tar", "b.tgz", "c.tar.gz", "d.zip"):
+        wanted += [name] + [f"{name}/{path}" for path in ("dir/a", "dotted", "none", "z")]
+    wanted += ["e.txt", "f.tar.lz4", "f.tar.lz4/lz", "f.tar.lz4/plain", "lz", "plain"]
+    assert list(entries) == wanted, list(entries)
+    for name in wanted:
+        entry, inside = entries[name], name.count("/") > 0
+        expected = CACHED if name in ("e.txt", "lz", "plain") else CACHED | ARCHIVE | (INSIDE if inside else 0)
+        assert entry["flags"] == str(expected) or entry["flags"] == expected, entry
+        assert not inside or not entry.get("checksum"), entry
+    assert int(entries["a.tar/z"]["size"]) == 4 and int(entries["d.zip/dir/a"]["size"]) == 2, entries
+    for name in wanted:  # what is listed can be read
+        if "/" in name:
+            name, path = name.split("/", 1)
+            assert member("b", name, path).status == 200, (name, path)
+    assert names("b", prefix="a.tar") == wanted[:5] and names("b", prefix="a.tar/di") == ["a.tar/dir/a"] and names("b", prefix="b") == wanted[5:10]
+    assert names("b", flags=0) == [name for name in wanted if "/" not in name]
+    only = page("b", flags=8 | 16, prefix="a.tar").json["entries"]
+    assert [one["name"] for one in only] == wanted[:5] and not any(one.get("size") for one in only), only
+
+
+def case_pages_end_anywhere():
+    cluster().bucket("pages")
+    wanted = []
+    for i in range(8):
+        paths = [f"m{k:02}" for k in range(i * 3)] + ["x.tar/y"]
+        draw.shuffle(paths)
+        name = f"s{i}.tar"
+        cluster().put("pages", name, tar_of([(path, b"1") for path in paths + paths[:1]]))
+        wanted += [name] + [f"{name}/{path}" for path in paths]
+    for name in ("s1.tar-x", "s1.tar.gz", "s1.tar/m01", "s1.tar/object", "s1.tarx", "s", "s9"):  # between an archive and its members, among them, and one that hides a member
+        cluster().put("pages", name, b"no archive")
+        wanted.append(name)
+    wanted = sorted(set(wanted))
+    for size in (0, 1, 2, 3, 7, 50):
+        assert names("pages", size) == wanted, size
+    flags = {one["name"]: int(one["flags"]) for one in listed("pages")}
+    assert flags["s1.tar.gz"] == CACHED and flags["s1.tar/m01"] == CACHED and flags["s1.tar/m00"] == CACHED | ARCHIVE | INSIDE, flags
+    for after in ("s2.tar", "s2.tar/m03", "s2.tar/", "s2.tar-", "r", "s1.tar/zz"):
+        assert [one["name"] for one in page("pages", start_after=after).json["entries"]] == [name for name in wanted if name > after], after
+    for prefix in ("s2", "s2.tar", "s2.tar/", "s2.tar/m0", "s1.tar/m01", "s7.tar/x.tar/", "none"):
+        for size in (0, 2):
+            assert names("pages", size, prefix=prefix) == [name for name in wanted if name.startswith(prefix)], prefix
+    shares = [names("pages", 3, target=target) for target in request("GET", cluster().url("/v1/daemon?what=smap")).json["tmap"]]
+    assert len(shares) == 2 and set(shares[0]) | set(shares[1]) >= set(wanted) - {"s1.tar/m01"} and all(share == sorted(share) for share in shares)
+
+
+def case_one_level():
+    cluster().bucket("flat")
+    for name in ("d/in.tar", "top.tar", "top.tar/object"):
+        cluster().put("flat", name, tar_of([("q/m", b"1"), ("a", b"2")]))
+    for size in (0, 1, 2):
+        assert names("flat", size, flags=8 | 2048) == ["d/", "top.tar", "top.tar/", "top.tar/a", "top.tar/q/m"], names("flat", size, flags=8 | 2048)
+        assert names("flat", size, flags=8 | 2048, prefix="d/") == ["d/in.tar", "d/in.tar/a", "d/in.tar/q/m"]
+
+
+def case_what_is_damaged_stays_in_the_list():
+    cluster().bucket("bad")
+    good = tar_of([(f"m{i}", draw.randbytes(3000)) for i in range(20)])
+    zipped = zip_of([("a", draw.randbytes(5000)), ("b", b"b")])
+    broken = bytearray(good)
+    broken[4000 // 512 * 512 + 20] ^= 1
+    for name, content in (("cut.tar", good[:7000]), ("cut.tgz", gzip.compress(good)[:20000]), ("cut.zip", zipped[:4000]), ("empty.tar", b""), ("garbage.tar", draw.randbytes(9000)),
+                          ("garbage.zip", draw.randbytes(9000)), ("garbage.tar.lz4", draw.randbytes(900)), ("sum.tar", bytes(broken)), ("text.tgz", b"no archive"), ("bomb.tgz", gzip.compress(tar_of([("zero", bytes(100 << 20))])))):
+        cluster().put("bad", name, content)
+    cluster().put("bad", "good.tar", good)
+    entries = {one["name"]: int(one["flags"]) for one in listed("bad")}
+    assert [name for name in entries if "/" in name] == [f"good.tar/m{i}" for i in sorted(range(20), key=str)], list(entries)
+    assert all(flags == CACHED for name, flags in entries.items() if not name.startswith("good")), entries
+
+
+def case_members_that_cannot_be_read_are_not_listed():
+    cluster().bucket("odd")
+    cluster().put("odd", "a.tar", tar_of([("ok", b"1"), ("../../etc/passwd", b"x"), ("/etc/passwd", b"x"), ("a/../../b", b"x"), ("dir", (tarfile.DIRTYPE, "")), ("soft", (tarfile.SYMTYPE, "/etc/passwd")),
+                                          ("hard", (tarfile.LNKTYPE, "ok")), ("device", (tarfile.CHRTYPE, "")), ("pipe", (tarfile.FIFOTYPE, "")), ("new\nline", b"2"), ("n" * 4096, b"long"), ("schlüssel", b"3"), ("ok", b"22")]))
+    entries = listed("odd")
+    assert [one["name"] for one in entries] == ["a.tar", "a.tar/new\nline", "a.tar/ok", "a.tar/schlüssel"], entries
+    assert int(entries[2]["size"]) == 1 and member("odd", "a.tar", "ok").body == b"1"
+    assert member("odd", "a.tar", "new\nline").body == b"2" and member("odd", "a.tar", "n" * 4096).body == b"long"
+
+
+def case_many_members():
+    cluster().bucket("many")
+    blocks = []
+    for i in range(40_000):
+        blocks.append(tarfile.TarInfo(f"m/{(i * 7919) % 40_000:06}").tobuf(tarfile.USTAR_FORMAT))
+    cluster().put("many", "a.tar", b"".join(blocks) + bytes(1024))
+    cluster().put("many", "b", b"")
+    got = names("many")
+    assert got == ["a.tar"] + [f"a.tar/m/{i:06}" for i in range(40_000)] + ["b"], len(got)
+    assert request("GET", cluster().url("/v1/health")).status == 200
+
+
+# --- members
+
+
+def case_no_part_and_no_head_of_a_member():
+    cluster().put("jobs", "part.tar", tar_of([("a", b"content")]))
+    refused(member("jobs", "part.tar", "a", {"Range": "bytes=0-1"}), 416, "a byte range of a member")
+    assert member("jobs", "part.tar", "a", method="HEAD").status == 501
+    refused(member("jobs", "part.tar", "a", more="&etl_name=e"), 501, "a transform of a member")
+    assert member("jobs", "part.tar", "./a").body == b"content"
+
+
+def main():
+    with Cluster(targets=2) as started:
+        world["cluster"] = started
+        started.bucket("jobs")
+        harness.run([(name[5:].replace("_", " "), case) for name, case in globals().items() if name.startswith("case_")])
+
+
+if __name__ == "__main__":
+    main()
