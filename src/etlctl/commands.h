@@ -33,6 +33,8 @@ exit_code command_bucket_create(session &s);
 exit_code command_bucket_ls(session &s);
 exit_code command_bucket_rm(session &s);
 exit_code command_bucket_cp(session &s);
+exit_code command_bucket_mv(session &s);
+exit_code command_bucket_archive(session &s);
 
 exit_code command_target_ls(session &s);
 exit_code command_target_drain(session &s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// etlctl/copy_commands.cc: etl bucket and bucket cp: jobs that keep the objects of one bucket in another one.
+// etlctl/copy_commands.cc: etl bucket, bucket cp, mv and archive: jobs that keep the objects of one bucket in another one.
 #include "etlctl/commands.h"
 
 #include "base/text.h"
@@ -92,34 +92,95 @@ static failure read_copy(const session &s, const std::string &etl, const std::st
     return read_options(s, etl, out_copy.value.get());
 }
 
+// What begins, and as it is told to the user.
+struct job_wish {
+    const char *method = "POST";
+    std::string bucket, url, action, shown;
+    const char *doing = "";
+    json_ptr value;
+};
+
+static exit_code start(session &s, job_wish wish)
+{
+    if (session_plan(s, wish.method, wish.url, wish.shown))
+        return exit_code::ok;
+    json_ptr body = json_object();
+    json_add_text(body.get(), "action", wish.action);
+    if (wish.value != nullptr)
+        json_add_tree(body.get(), "value", std::move(wish.value));
+    std::string text = json_print(body.get());
+    http_request request = session_request(s, wish.method, wish.url, control_timeout_ms);
+    request.body = text;
+    request.has_body = true;
+    request.headers.push_back("Content-Type: application/json");
+    http_reply reply;
+    failure f = session_perform(s, request, wish.doing, name_bucket_uri(wish.bucket), reply);
+    f.bucket = wish.bucket;
+    return f ? session_fail(s, f) : job_started(s, wish.action, std::string(text_trim(reply.body)));
+}
+
+static std::string bucket_url(const session &s, const std::string &from, const std::string &to)
+{
+    std::string url = session_url(s, path_buckets) + "/" + url_encode(from);
+    return to.empty() ? url : url + "?bck_to=" + url_encode("ais/@#/" + to + "/");
+}
+
 static exit_code start_copy(session &s, const std::string &etl, const std::string &from, const std::string &to)
 {
     copy_request copy;
     failure f = read_copy(s, etl, from, to, copy);
     if (f)
         return session_fail(s, f);
-    std::string url = session_url(s, path_buckets) + "/" + url_encode(copy.from.bucket);
-    if (s.opt.pattern.empty())
-        url += "?bck_to=" + url_encode("ais/@#/" + copy.to + "/");
-    std::string shown = "action " + copy.action + " to " + name_bucket_uri(copy.to) + (etl.empty() ? "" : " with etl " + etl);
-    if (session_plan(s, "POST", url, shown))
-        return exit_code::ok;
-    json_ptr body = json_object();
-    json_add_text(body.get(), "action", copy.action);
-    json_add_tree(body.get(), "value", std::move(copy.value));
-    std::string text = json_print(body.get());
-    http_request request = session_request(s, "POST", url, control_timeout_ms);
-    request.body = text;
-    request.has_body = true;
-    request.headers.push_back("Content-Type: application/json");
-    http_reply reply;
-    f = session_perform(s, request, etl.empty() ? "cannot copy" : "cannot transform", name_bucket_uri(copy.from.bucket), reply);
-    f.bucket = copy.from.bucket;
-    return f ? session_fail(s, f) : job_started(s, copy.action, std::string(text_trim(reply.body)));
+    job_wish wish;
+    wish.bucket = copy.from.bucket;
+    wish.url = bucket_url(s, copy.from.bucket, s.opt.pattern.empty() ? copy.to : std::string());
+    wish.action = copy.action;
+    wish.shown = "action " + copy.action + " to " + name_bucket_uri(copy.to) + (etl.empty() ? "" : " with etl " + etl);
+    wish.doing = etl.empty() ? "cannot copy" : "cannot transform";
+    wish.value = std::move(copy.value);
+    return start(s, std::move(wish));
 }
 
 exit_code command_etl_bucket(session &s) { return start_copy(s, s.opt.words[0], s.opt.words[1], s.opt.words[2]); }
 
 exit_code command_bucket_cp(session &s) { return start_copy(s, {}, s.opt.words[0], s.opt.words[1]); }
+
+exit_code command_bucket_mv(session &s)
+{
+    std::string to, why;
+    job_wish wish;
+    if (!name_parse_bucket(s.opt.words[0], wish.bucket, why) || !name_parse_bucket(s.opt.words[1], to, why))
+        return session_fail(s, usage_failure(why));
+    wish.url = bucket_url(s, wish.bucket, to);
+    wish.action = "move-bck";
+    wish.shown = "action move-bck to " + name_bucket_uri(to);
+    wish.doing = "cannot rename";
+    return start(s, std::move(wish));
+}
+
+exit_code command_bucket_archive(session &s)
+{
+    object_ref to;
+    std::string why;
+    job_wish wish;
+    if (!name_parse_bucket(s.opt.words[0], wish.bucket, why) || !name_parse_object(s.opt.words[1], to, why))
+        return session_fail(s, usage_failure(why));
+    if (s.opt.pattern.empty())
+        return session_fail(s, usage_failure("which objects? Add --template, for example --template 'train-{000..099}.jpg'"));
+    wish.method = "PUT";
+    wish.url = bucket_url(s, wish.bucket, {});
+    wish.action = "archive";
+    wish.shown = "action archive to " + name_bucket_uri(to.bucket) + "/" + to.object;
+    wish.doing = "cannot make an archive of";
+    wish.value = json_object();
+    json_add_text(wish.value.get(), "template", s.opt.pattern);
+    json_add_text(wish.value.get(), "archname", to.object);
+    json_add_text(json_add_object(wish.value.get(), "tobck"), "name", to.bucket);
+    if (s.opt.append)
+        json_add_bool(wish.value.get(), "aate", true);
+    if (s.opt.goes_on)
+        json_add_bool(wish.value.get(), "coer", true);
+    return start(s, std::move(wish));
+}
 
 } // namespace etlnode::etlctl

@@ -35,6 +35,8 @@ enum class command : uint8_t {
     bucket_ls,
     bucket_rm,
     bucket_cp,
+    bucket_mv,
+    bucket_archive,
     target_ls,
     target_drain,
     target_activate,
@@ -115,6 +117,7 @@ struct options {
     bool checksum = false;
     bool size_only = false;
     bool goes_on = false;
+    bool append = false;
     bool deletes = false;
     std::string failed_to;
     std::string names_from;
@@ -170,6 +173,7 @@ enum class flag : uint8_t {
     checksum,
     size_only,
     goes_on,
+    append,
     deletes,
     failed_to,
     names_from,

@@ -68,6 +68,7 @@ static constexpr flag_row flags[] = {
     SWITCH_FLAG(checksum, "--checksum", "leave out what is there already with the same contents"),
     SWITCH_FLAG(size_only, "--size-only", "what has the same size counts as the same; nothing is read to find out"),
     SWITCH_FLAG(goes_on, "--continue,--cont-on-err", "go on behind failures, and say at the end how many there were"),
+    SWITCH_FLAG(append, "--append", "if there is a .tar of this name, append to it"),
     SWITCH_FLAG(deletes, "--delete", "remove what the source does not have"),
     TEXT_FLAG(failed_to, "--failed-to", "FILE", "write the names that failed to this file; implies --continue", nullptr),
     TEXT_FLAG(names_from, "--names-from", "FILE",
@@ -202,6 +203,19 @@ static constexpr command_row commands[] = {
         "Copy a bucket into another one, and print the job's id",
         "A bucket DST that does not exist is made. What has been copied already and has not changed is skipped.\n",
         "  etlctl bucket cp photos backup --wait\n  etlctl bucket cp shards out --template 'train-{000..099}.tar' --prepend old/\n"},
+    {command::bucket_mv, "bucket", "mv", "move rename", {{"SRC", word_kind::bucket, true, false}, {"DST", word_kind::none, true, false}},
+        changing | moving | flag_bit(flag::wait), "Give a bucket another name, and print the job's id",
+        "DST must not exist. A job copies everything and then removes SRC. Until it is over, read SRC: it is whole, and DST is not.\n"
+        "Neither of them takes writes or deletes meanwhile.\n",
+        "  etlctl bucket mv photos pictures --wait\n"},
+    {command::bucket_archive, "bucket", "archive", "",
+        {{"SRC", word_kind::bucket, true, false}, {"BUCKET/ARCHIVE", word_kind::object, true, false}},
+        changing | moving | flag_bit(flag::pattern) | flag_bit(flag::append) | flag_bit(flag::goes_on) | flag_bit(flag::wait),
+        "Make an archive of objects of a bucket, and print the job's id",
+        "ARCHIVE ends with .tar, .tgz, .tar.gz, .tar.lz4 or .zip. It has the objects in the order of the template, and appears when it is "
+        "done.\n"
+        "With --continue, objects that cannot be read are left out.\n",
+        "  etlctl bucket archive photos shards/train-000.tar --template 'train-{000..099}.jpg' --wait\n"},
 
     {command::target_ls, "target", "ls", "list show", {}, watching, "List the targets", "", "  etlctl target ls\n"},
     {command::target_drain, "target", "drain", "start-maintenance", {{"TARGET", word_kind::target, true, false}},

@@ -42,6 +42,8 @@ static exit_code run(session &s)
     case command::bucket_ls: return command_bucket_ls(s);
     case command::bucket_rm: return command_bucket_rm(s);
     case command::bucket_cp: return command_bucket_cp(s);
+    case command::bucket_mv: return command_bucket_mv(s);
+    case command::bucket_archive: return command_bucket_archive(s);
     case command::target_ls: return command_target_ls(s);
     case command::target_drain: return command_target_drain(s);
     case command::target_found: return command_target_found(s);

@@ -17,12 +17,14 @@ static constexpr size_t members_max = 100'000;
 
 static constexpr json_field fields[] = {
     {"objnames", json_field_kind::list},
+    {"objnames_count", json_field_kind::whole}, // of a list that stands beside the document
     {"template", json_field_kind::text},
     {"archname", json_field_kind::text},
     {"mime", json_field_kind::text},
     {"to", json_field_kind::text},
     {"at", json_field_kind::text},
     {"isbn", json_field_kind::flag},
+    {"aate", json_field_kind::flag},
     {"coer", json_field_kind::flag},
 };
 
@@ -83,6 +85,7 @@ std::string archive_order_read(const cJSON *options, archive_order &out_order)
     out_order.to_name = json_text(options, "archname");
     out_order.at = json_text(options, "at");
     out_order.with_bucket = json_bool(options, "isbn", false);
+    out_order.appends = json_bool(options, "aate", false);
     out_order.continues = json_bool(options, "coer", false);
     if (const char *wrong = object_name_check_bucket(out_order.to_bucket))
         return "to: invalid bucket name: " + std::string(wrong);

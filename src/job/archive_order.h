@@ -18,6 +18,7 @@ struct archive_order {
     std::string mime;               // ".tar" and so on
     std::string at;                 // the target that makes it
     bool with_bucket = false;       // members are named BUCKET/OBJECT
+    bool appends = false;           // to the archive, if there is one
     bool continues = false;         // a member that is missing counts as failed, and the archive is made without it
 };
 

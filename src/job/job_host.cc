@@ -143,14 +143,13 @@ static void wait_for_names(host_job &known, const job_order &order)
     known.waiting = "its list of names is on its way from the proxy";
 }
 
-// The options as the kind reads them.
-static std::string with_names(const job_order &order)
+std::string job_options_with_names(const std::string &options, const std::string &names)
 {
     static constexpr std::string_view empty = "\"objnames\":[]";
-    size_t at = order.names.empty() ? std::string::npos : order.options.find(empty);
+    size_t at = names.empty() ? std::string::npos : options.find(empty);
     if (at == std::string::npos)
-        return order.options;
-    return order.options.substr(0, at + empty.size() - 2) + order.names + order.options.substr(at + empty.size());
+        return options;
+    return options.substr(0, at + empty.size() - 2) + names + options.substr(at + empty.size());
 }
 
 static void begin(job_host &host, host_job &known, const job_order &order)
@@ -169,7 +168,7 @@ static void begin(job_host &host, host_job &known, const job_order &order)
     j.kind = kind;
     j.order = order;
     j.order.names.clear();
-    j.order.options = with_names(order);
+    j.order.options = job_options_with_names(order.options, order.names);
     known.waiting.clear();
     j.on_news = on_news;
     j.arg = &host;

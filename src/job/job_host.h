@@ -39,6 +39,8 @@ const ledger_job *job_host_find_row(const job_host &host, const std::string &id)
 void job_host_put_row(job_host &host, const ledger_job &row);
 // Whether the job may still begin here, so that it needs its names.
 bool job_host_waits_for(const job_host &host, const std::string &id);
+// The options of a job as its kind reads them: with the list of names that stands beside the document, if there is one.
+std::string job_options_with_names(const std::string &options, const std::string &names);
 // The ledger has been read.
 bool job_host_is_loaded(const job_host &host);
 // Running jobs pause; the next start resumes them. on_none follows, later, if anything was in progress.

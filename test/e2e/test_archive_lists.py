@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Lists with the members of archives."""
+"""Lists with the members of archives, and archives that jobs append to or make of long lists of names."""
 import gzip
 import io
 import json
@@ -46,6 +46,11 @@ def zip_of(members):
     return out.getvalue()
 
 
+def untar(data, mode="r:"):
+    with tarfile.open(fileobj=io.BytesIO(data), mode=mode) as tar:
+        return [(one.name, tar.extractfile(one).read()) for one in tar]
+
+
 def page(bucket, expect=200, flags=8, **value):
     body = json.dumps({"action": "list", "value": dict(value, flags=str(flags))})
     answer = request("GET", cluster().url(f"/v1/buckets/{bucket}?provider=ais"), body, {"Content-Type": "application/json"})
@@ -87,6 +92,11 @@ def finished(job):
 
 def member(bucket, name, path, headers=None, method="GET", more=""):
     return request(method, cluster().url(f"/v1/objects/{bucket}/{urllib.parse.quote(name)}?archpath={urllib.parse.quote(path)}{more}"), headers=headers or {})
+
+
+def append(bucket, name, path, data):
+    hop = request("PUT", cluster().url(f"/v1/objects/{bucket}/{name}?archpath={path}"), b"", follow=False)
+    return request("PUT", hop.headers["Location"], data)
 
 
 # --- lists
@@ -202,6 +212,106 @@ def case_no_part_and_no_head_of_a_member():
     assert member("jobs", "part.tar", "a", method="HEAD").status == 501
     refused(member("jobs", "part.tar", "a", more="&etl_name=e"), 501, "a transform of a member")
     assert member("jobs", "part.tar", "./a").body == b"content"
+
+
+# --- jobs
+
+
+def case_a_long_list_of_names():
+    wanted = [f"long/{draw.randbytes(40).hex()}/{i:05}" for i in range(3000)]
+    for name in wanted[:3]:
+        cluster().put("jobs", name, name.encode())
+    job = archive(objnames=wanted, archname="long.tar", coer=True).text
+    done = finished(job)
+    assert "2997 of the members could not be read" in done["err"], done
+    assert untar(cluster().get("jobs", "long.tar").body) == [(name, name.encode()) for name in wanted[:3]]
+    job = archive(objnames=wanted[2::-1] * 200, archname="twice.tar").text
+    assert finished(job)["err"] == ""
+    assert [name for name, _ in untar(cluster().get("jobs", "twice.tar").body)] == wanted[2::-1] * 200
+
+
+def case_a_long_list_survives_its_target():
+    wanted = [f"kept/{i:03}" + "n" * 400 for i in range(100)]
+    for name in wanted:
+        cluster().put("jobs", name, name.encode() * 100)
+    target = cluster().holder("jobs", "kept.tgz")
+    job = archive(objnames=wanted, archname="kept.tgz").text
+    target.kill()
+    target.start()
+    cluster().wait_registered()
+    assert finished(job)["err"] == "", finished(job)
+    assert [name for name, _ in untar(cluster().get("jobs", "kept.tgz").body, "r:gz")] == wanted
+
+
+def case_a_job_appends():
+    for i in range(6):
+        cluster().put("jobs", f"o{i}", bytes([i]) * (i * 70_000))
+    former = [("x", b"former"), ("o0", b"same name")]
+    cluster().put("jobs", "grows.tar", tar_of(former))
+    patched = request("PATCH", cluster().url("/v1/objects/jobs/grows.tar"), json.dumps({"value": {"colour": "blue"}}), {"Content-Type": "application/json"})
+    assert patched.status == 200, patched
+    assert finished(archive(template="o{0..2}", archname="grows.tar", aate=True).text)["err"] == ""
+    added = [(f"o{i}", bytes([i]) * (i * 70_000)) for i in range(6)]
+    assert untar(cluster().get("jobs", "grows.tar").body) == former + added[:3]
+    assert finished(archive(template="o{3..5}", archname="grows.tar", aate=True).text)["err"] == ""
+    got = cluster().get("jobs", "grows.tar")
+    assert untar(got.body) == former + added and "colour=blue" in str(got.headers), got.headers
+    assert append("jobs", "grows.tar", "by-hand", b"1").status == 200
+    assert untar(cluster().get("jobs", "grows.tar").body)[-1] == ("by-hand", b"1")
+    for archname in ("fresh.tar", "fresh.tgz"):  # made if it is not there
+        assert finished(archive(template="o{1..2}", archname=archname, aate=True).text)["err"] == ""
+    assert untar(cluster().get("jobs", "fresh.tar").body) == added[1:3]
+    assert "members are appended to .tar only" in finished(archive(template="o{1..2}", archname="fresh.tgz", aate=True).text)["err"]
+    assert [name for name, _ in untar(cluster().get("jobs", "fresh.tgz").body, "r:gz")] == ["o1", "o2"]
+    cluster().put("jobs", "broken.tar", b"no archive" * 1000)
+    assert "it is no tar, or damaged; make the archive anew" in finished(archive(template="o{1..2}", archname="broken.tar", aate=True).text)["err"]
+    assert "does not exist" in finished(archive(objnames=["o1", "gone"], archname="grows.tar", aate=True).text)["err"]
+    assert len(untar(cluster().get("jobs", "grows.tar").body)) == 9
+    assert finished(archive(template="o{1..2}", archname="grows.tar").text)["err"] == ""  # without it: made anew
+    assert untar(cluster().get("jobs", "grows.tar").body) == added[1:3]
+
+
+def case_appends_wait_for_each_other():
+    for i in range(8):
+        cluster().put("jobs", f"w{i}", bytes(200_000))
+    jobs = [archive(objnames=[f"w{i}"], archname="queue.tar", aate=True).text for i in range(8)]
+    for job in jobs:
+        assert finished(job)["err"] == "", finished(job)
+    assert sorted(name for name, _ in untar(cluster().get("jobs", "queue.tar").body)) == [f"w{i}" for i in range(8)]
+
+
+def case_an_append_whose_target_is_killed():
+    for i in range(30):
+        cluster().put("jobs", f"k{i:02}", draw.randbytes(40_000))
+    wanted = [f"k{i:02}" for i in range(30)]
+    for pause in (0, 0.2, 0.5):
+        name = f"killed{pause}.tar"
+        cluster().put("jobs", name, tar_of([("former", b"1")]))
+        target = cluster().holder("jobs", name)
+        job = archive(objnames=wanted, archname=name, aate=True).text
+        harness.time.sleep(pause)
+        target.kill()
+        target.start()
+        cluster().wait_registered()
+        assert finished(job)["err"] == "", finished(job)
+        got = until(lambda: request("GET", cluster().url(f"/v1/objects/jobs/{name}")), "the archive")
+        assert [one for one, _ in untar(got.body)] == ["former"] + wanted, [one for one, _ in untar(got.body)]
+
+
+def case_commands():
+    run = cluster().run
+    cluster().bucket("moves")
+    cluster().put("moves", "a", b"1")
+    run("etlctl", "bucket", "mv", "moves", "moved", "--wait")
+    assert cluster().get("moved", "a").body == b"1" and cluster().get("moves", "a").status == 404
+    failed = run("etlctl", "bucket", "mv", "moved", "jobs", check=False)
+    assert failed.returncode != 0 and b"jobs" in failed.stderr, failed
+    assert b"move-bck" in run("etlctl", "bucket", "mv", "moved", "again", "--dry-run").stdout
+    run("etlctl", "bucket", "archive", "jobs", "moved/x.tar", "--template", "o{1..3}", "--wait")
+    run("etlctl", "bucket", "archive", "jobs", "moved/x.tar", "--template", "o{4..9}", "--append", "--continue", "--wait", check=False)
+    assert [name for name, _ in untar(cluster().get("moved", "x.tar").body)] == ["o1", "o2", "o3", "o4", "o5"]
+    failed = run("etlctl", "bucket", "archive", "jobs", "moved/x.tar", check=False)
+    assert failed.returncode == 2 and b"--template" in failed.stderr, failed
 
 
 def main():

@@ -349,7 +349,7 @@ def fetched(archname):
 
 def case_jobs_of_archives_that_cannot_be():
     for value, status, text in (({}, 400, "archname"), ({"objnames": ["o"], "archname": "x.rar"}, 400, "expected .tar"), ({"archname": "x.tar"}, 400, "which objects are the members"), ({"template": "o/", "archname": "x.tar"}, 400, "A prefix alone"),
-                                ({"objnames": ["o"], "archname": "x.tar", "aate": True}, 501, "aate"), ({"objnames": ["o"], "archname": "x.tar", "tobck": {"name": "nowhere"}}, 404, "nowhere"),
+                                ({"objnames": ["o"], "archname": "x.tar", "tobck": {"name": "nowhere"}}, 404, "nowhere"),
                                 ({"objnames": ["o"], "archname": "x.tar", "tobck": {"name": 5}}, 400, "value.tobck.name: expected a text"), ({"objnames": ["o"], "archname": "x.tar", "tobck": {"name": "b", "provider": "nosuch"}}, 400, "unknown provider"),
                                 ({"objnames": ["o"], "archname": "x.tar", "tobck": {"name": "b", "namespace": {"name": "n"}}}, 501, "without a namespace"), ({"template": "o{0..999999999}", "archname": "x.tar"}, 400, "names"), ({"objnames": "o", "archname": "x.tar"}, 400, "objnames")):
         refused(archive(status, **value), status, text)

@@ -3,8 +3,8 @@
 //
 // Knows    control, job, aistore.        Known by  routes.cc.
 // Normal   the target that owns the archive's name is to make it; the answer is the job's id.
-// Fails    400 for options; 404 for buckets; 409 for too many jobs; 413 for a long list; 501 for what is appended.
-// Limits   job_running_max, job_options_size_max.
+// Fails    400 for options; 404 for buckets; 409 for too many jobs; 413 for a body that is too long.
+// Limits   job_running_max; job_options_size_max, above which the list of names stands beside the document; job_names_size_max.
 #include "role/proxy/request.h"
 
 #include "aistore/provider.h"
@@ -13,6 +13,7 @@
 #include "codec/json_fields.h"
 #include "job/archive_order.h"
 #include "port/clock.h"
+#include "role/proxy/job_names.h"
 #include "role/proxy/jobs.h"
 #include "role/shared/hints.h"
 #include "store/object_name.h"
@@ -22,6 +23,7 @@ namespace etlnode {
 struct archive_request : proxy_request {
     cluster_job job;
     std::string to_bucket;
+    std::string names; // a list that is too long for the document
 };
 
 static constexpr json_field value_fields[] = {
@@ -65,15 +67,13 @@ static bool read_value(archive_request &r, const cJSON *value)
         return refuse(r, err.code, why);
     if (r.to_bucket.empty())
         r.to_bucket = r.job.bucket;
-    if (json_bool(value, "aate", false))
-        return refuse(r, error_code::not_implemented, "value.aate is not implemented: the archive is made anew");
     if (!admit_bucket(r, r.job.bucket) || !admit_bucket(r, r.to_bucket))
         return false;
     const cluster_node *maker = document_place(proxy_document(*r.p), r.to_bucket, std::string(json_text(value, "archname")));
     if (maker == nullptr)
         return refuse(r, error_code::unavailable, "the cluster has no targets");
     json_ptr options = json_object();
-    for (const char *key : {"objnames", "template", "archname", "mime", "isbn", "coer"})
+    for (const char *key : {"objnames", "template", "archname", "mime", "isbn", "aate", "coer"})
         copy_field(options.get(), key, value);
     json_add_text(options.get(), "to", r.to_bucket);
     json_add_text(options.get(), "at", maker->id);
@@ -81,10 +81,13 @@ static bool read_value(archive_request &r, const cJSON *value)
     if (std::string wrong = archive_order_read(options.get(), order); !wrong.empty())
         return refuse(r, error_code::bad_request, "value." + wrong);
     r.job.options = json_print(options.get());
+    if (r.job.options.size() > job_options_size_max) {
+        r.names = proxy_names_set_apart(options.get());
+        r.job.options = json_print(options.get());
+    }
     if (r.job.options.size() > job_options_size_max)
         return refuse(r, error_code::body_too_large,
-            text_format("the list of names is too long: with the other options it may have %zu bytes. Use a template, or several archives",
-                job_options_size_max));
+            text_format("the options of a job, without its list of names, may have %zu bytes", job_options_size_max));
     return true;
 }
 
@@ -95,7 +98,23 @@ static error apply_job(archive_request &r, cluster_document &next)
     return proxy_job_admit(*r.p, next, r.job);
 }
 
-static void on_stored(archive_request &r, error err) { proxy_job_answer_start(r, r.job, err); }
+static void on_stored(archive_request &r, error err)
+{
+    if (!r.job.names.empty())
+        proxy_names_kept(*r.p, r.job.names, !err);
+    proxy_job_answer_start(r, r.job, err);
+}
+
+static void on_names_kept(void *arg, error err, const std::string &key)
+{
+    archive_request &r = *static_cast<archive_request *>(arg);
+    if (err) {
+        refuse(r, err.code, proxy_names_failure_text(err));
+        return;
+    }
+    r.job.names = key;
+    proxy_request_change<apply_job, on_stored>(r, true);
+}
 
 static void on_body(archive_request &r, std::string body)
 {
@@ -107,8 +126,12 @@ static void on_body(archive_request &r, std::string body)
         refuse(r, error_code::bad_request, "PUT of a bucket: unknown action \"" + text_escape(action, 64) + "\": expected archive");
         return;
     }
-    if (read_value(r, json_get(tree.get(), "value")))
+    if (!read_value(r, json_get(tree.get(), "value")))
+        return;
+    if (r.names.empty())
         proxy_request_change<apply_job, on_stored>(r, true);
+    else
+        proxy_names_keep(*r.p, std::move(r.names), on_names_kept, &r);
 }
 
 static void serve_archive(proxy &p, exchange &x, const route_match &match)
@@ -121,7 +144,7 @@ static void serve_archive(proxy &p, exchange &x, const route_match &match)
     r.job.kind = archive_kind;
     r.job.creator = exchange_peer(x);
     r.job.created_ns = clock_wall_ns(*p.e);
-    proxy_request_read<on_body>(r, json_body_size_max);
+    proxy_request_read<on_body>(r, job_names_size_max);
 }
 
 // --- routes

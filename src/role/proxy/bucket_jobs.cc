@@ -266,18 +266,6 @@ static bool read_selection(bucket_job_request &r, const cJSON *value)
     return false;
 }
 
-static void set_names_apart(bucket_job_request &r, cJSON *options)
-{
-    cJSON *names = cJSON_DetachItemFromObject(options, "objnames");
-    if (names == nullptr)
-        return;
-    json_add_array(options, "objnames");
-    json_add_u64(options, "objnames_count", static_cast<uint64_t>(cJSON_GetArraySize(names)));
-    r.names = json_print(names);
-    cJSON_Delete(names);
-    r.job.options = json_print(options);
-}
-
 static bool read_job(bucket_job_request &r, const cJSON *value)
 {
     uint64_t workers = 0;
@@ -318,8 +306,10 @@ static bool read_job(bucket_job_request &r, const cJSON *value)
         fail(r, error_code::bad_request, "value." + wrong);
         return false;
     }
-    if (r.job.options.size() > job_options_size_max)
-        set_names_apart(r, options.get());
+    if (r.job.options.size() > job_options_size_max) {
+        r.names = proxy_names_set_apart(options.get());
+        r.job.options = json_print(options.get());
+    }
     if (r.job.options.size() <= job_options_size_max)
         return true;
     fail(r, error_code::body_too_large,
@@ -390,10 +380,7 @@ static void on_names_kept(void *arg, error err, const std::string &key)
 {
     bucket_job_request &r = *static_cast<bucket_job_request *>(arg);
     if (err) {
-        fail(r, err.code,
-            err.code == error_code::conflict
-                ? std::string("as many jobs with long lists of names run as may run; wait for one or cancel one")
-                : std::string("the list of names could not be stored: ") + error_text(err));
+        fail(r, err.code, proxy_names_failure_text(err));
         return;
     }
     r.job.names = key;

@@ -2,7 +2,7 @@
 // role/proxy/job_names.cc: keeps long lists of names for jobs, and hands them to targets: /v1/node/names.
 //
 // Owns     one list_call for each list that is being kept, read or dropped.
-// Knows    port/meta.h, http, control.        Known by  bucket_jobs.cc, jobs.cc, routes.cc.
+// Knows    port/meta.h, http, control.        Known by  bucket_jobs.cc, archive_jobs.cc, jobs.cc, routes.cc.
 // Normal   a list takes one of a fixed number of places until its job is over. Its key is the place and the version of what stands there.
 // Fails    409: as many lists are kept as may be. A crash between the end of a job and the drop leaves a list until its place is needed.
 // Limits   job_running_max places, job_names_size_max each.
@@ -53,6 +53,23 @@ static void end(list_call *c)
     delete c;
     p.names.calls--;
     proxy_note_work_ended(&p);
+}
+
+std::string proxy_names_set_apart(cJSON *options)
+{
+    json_ptr names(cJSON_DetachItemFromObject(options, "objnames"));
+    if (names == nullptr)
+        return {};
+    json_add_array(options, "objnames");
+    json_add_u64(options, "objnames_count", static_cast<uint64_t>(cJSON_GetArraySize(names.get())));
+    return json_print(names.get());
+}
+
+std::string proxy_names_failure_text(error err)
+{
+    return err.code == error_code::conflict
+               ? std::string("as many jobs with long lists of names run as may run; wait for one or cancel one")
+               : std::string("the list of names could not be stored: ") + error_text(err);
 }
 
 // --- keeping

@@ -16,6 +16,7 @@
 #include "codec/json.h"
 #include "codec/url.h"
 #include "control/bucket_moves.h"
+#include "job/archive_order.h"
 #include "job/job_machine.h"
 #include "port/clock.h"
 #include "role/proxy/job_names.h"
@@ -61,6 +62,22 @@ static void sum_up_ended(proxy_job_sum &sum, const cluster_job &job)
     sum.error = job.error;
 }
 
+// An archive is made by one target, and the others have ended at once. If that one is gone, nothing was made.
+static void look_for_maker(proxy_job_sum &sum, const cluster_job &job, const std::vector<broadcast_peer> &peers)
+{
+    json_ptr options;
+    std::string where;
+    (void)json_parse(job.options, options, where); // the document holds none but JSON
+    std::string_view maker = json_text(options.get(), "at");
+    for (const broadcast_peer &peer : peers) {
+        if (peer.id == maker)
+            return;
+    }
+    sum.state = job_failed;
+    if (sum.error.empty())
+        sum.error = "target " + std::string(maker) + ", which made the archive, has left the cluster: begin the job again";
+}
+
 proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
 {
     proxy_job_sum sum;
@@ -81,6 +98,8 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
             sum.waiting = "target " + peer.id + " is silent";
         sum.is_over = sum.is_over && has_ended;
     }
+    if (sum.is_over && job.kind == archive_kind && !job.is_cancelled)
+        look_for_maker(sum, job, peers);
     if (!sum.is_over)
         sum.state = !job.is_cancelled ? job_running : job.kind == rebalance_kind ? "paused" : "cancelling";
     return sum;

@@ -9,7 +9,6 @@
 #include "role/target/archive_append.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "base/limits.h"
@@ -17,6 +16,7 @@
 #include "object/archive_reader.h"
 #include "object/archive_writer.h"
 #include "object/source.h"
+#include "object/tar_end.h"
 #include "port/clock.h"
 #include "role/target/joins.h"
 
@@ -31,12 +31,7 @@ struct member_append {
     std::string path;
     bool makes_new = false;
     const store_object *object = nullptr; // the archive; null: it is made
-    // Of the search, on a thread of the pool.
-    std::unique_ptr<char[]> block;
-    uint64_t block_at = UINT64_MAX;
-    uint64_t end = 0;
-    error err;
-    const char *why = nullptr;
+    uint64_t end = 0;                     // of its last member
     // The body as a source.
     std::unique_ptr<char[]> buffer;
     error body_err;
@@ -67,83 +62,6 @@ static void end(member_append *m, error_code code, const std::string &text)
     else
         exchange_answer_error(x, code, text);
     clock_post(*m->r.t->e, free_append, m); // after a wait for the body that is due
-}
-
-// --- the end of the last member; off the loop
-
-// Null: it cannot be read.
-static const char *record_at(member_append &m, uint64_t at)
-{
-    const store_object &object = *m.object;
-    if (object.file == nullptr)
-        return object.content.data() + at;
-    uint64_t begin = at - at % content_block_size;
-    if (m.block_at != begin) {
-        size_t size = static_cast<size_t>(std::min<uint64_t>(content_block_size, object.row.size - begin));
-        size_t count = disk_read_now(*m.r.t->e, object.file, m.block.get(), size, begin, m.err);
-        if (m.err || count != size)
-            return nullptr;
-        m.block_at = begin;
-    }
-    return m.block.get() + (at - begin);
-}
-
-// Octal digits, or GNU's binary form.
-static bool read_number(const char *text, size_t size, uint64_t &out_value)
-{
-    uint64_t value = 0;
-    if ((static_cast<unsigned char>(text[0]) & 0x80) != 0) {
-        for (size_t i = size - 8; i < size; i++)
-            value = value << 8 | static_cast<unsigned char>(text[i]);
-        out_value = value;
-        return value <= INT64_MAX;
-    }
-    for (size_t i = 0; i < size && text[i] != '\0' && text[i] != ' '; i++) {
-        if (text[i] < '0' || text[i] > '7')
-            return false;
-        value = value * 8 + static_cast<uint64_t>(text[i] - '0');
-    }
-    out_value = value;
-    return true;
-}
-
-static bool is_header(const char *record)
-{
-    static constexpr size_t sum_at = 148, sum_size = 8;
-    uint64_t given = 0, sum = 0;
-    for (size_t i = 0; i < record_size; i++)
-        sum += i >= sum_at && i < sum_at + sum_size ? ' ' : static_cast<unsigned char>(record[i]);
-    std::string_view digits(record + sum_at, sum_size);
-    digits.remove_prefix(std::min(digits.find_first_not_of(' '), digits.size()));
-    return !digits.empty() && read_number(digits.data(), digits.size(), given) && given == sum;
-}
-
-static bool is_zero(const char *record)
-{
-    return std::all_of(record, record + record_size, [](char c) { return c == '\0'; });
-}
-
-static void find_end(void *arg)
-{
-    static constexpr size_t size_at = 124, size_size = 12, type_at = 156;
-    auto &m = *static_cast<member_append *>(arg);
-    uint64_t whole = m.object->row.size;
-    for (uint64_t at = 0; at < whole;) {
-        const char *record = whole - at >= record_size ? record_at(m, at) : nullptr;
-        uint64_t size = 0;
-        if (m.err)
-            return;
-        if (record != nullptr && is_zero(record))
-            return;
-        bool is_good = record != nullptr && is_header(record) && read_number(record + size_at, size_size, size);
-        bool has_data = is_good && (record[type_at] < '1' || record[type_at] > '6'); // links, devices and folders have none
-        uint64_t next = at + record_size + (has_data ? (size + record_size - 1) / record_size * record_size : 0);
-        if (!is_good || next > whole) {
-            m.why = "it is no tar, or damaged";
-            return;
-        }
-        m.end = at = next;
-    }
 }
 
 // --- the body as a source
@@ -236,18 +154,16 @@ static void join(member_append *m)
     target_join(t, std::move(request));
 }
 
-static void on_end_found(void *arg, error)
+static void on_end_found(void *arg, error err, const char *why, uint64_t last)
 {
     auto *m = static_cast<member_append *>(arg);
-    open_count &calls = m->r.t->store_calls;
-    m->block.reset();
-    if (m->err)
-        end(m, m->err.code, object_failure_text(m->r, m->err));
-    else if (m->why != nullptr)
-        end(m, error_code::bad_request, uname_of(*m) + ": " + m->why);
+    m->end = last;
+    if (err)
+        end(m, err.code, object_failure_text(m->r, err));
+    else if (why != nullptr)
+        end(m, error_code::bad_request, uname_of(*m) + ": " + why);
     else
         join(m);
-    open_count_end(calls);
 }
 
 static void on_held(void *arg, error err, const std::string &text, const store_object *object)
@@ -263,10 +179,7 @@ static void on_held(void *arg, error err, const std::string &text, const store_o
         return;
     }
     m->object = object;
-    if (object->file != nullptr)
-        m->block = std::make_unique_for_overwrite<char[]>(content_block_size);
-    open_count_begin(t.store_calls);
-    disk_work(*t.e, object->file, find_end, on_end_found, m);
+    tar_end_find(*t.e, *object, t.store_calls, on_end_found, m);
 }
 
 void target_append_member(object_request &&r, const std::string &path)

@@ -2,11 +2,13 @@
 // role/target/archive_jobs.cc: jobs that make an archive of objects, wherever they lie.
 //
 // Owns     one archive_run for each job that this target does; their rows in the ledger.
-// Knows    job/archive_order, members.cc, joins.cc, object/archive_writer.        Known by  jobs.cc.
+// Knows    job/archive_order, job_names.cc, members.cc, joins.cc, object/archive_writer.        Known by  jobs.cc.
 // Normal   the target that the job names opens the members one after the other and packs them into the object, which appears at its end.
-//          The others have no share. After a restart it begins again.
+//          The others have no share. After a restart it begins again. With `aate` the members of the archive that there is come first;
+//          nobody else appends to it meanwhile, and the object says which job appended, so that a job that begins again does it once.
 // Fails    the job, with the reason of the first member that cannot be read; with `coer`, that member is left out and counts as failed.
 // Limits   failures_max.
+#include <algorithm>
 #include <map>
 #include <memory>
 
@@ -16,12 +18,16 @@
 #include "job/archive_order.h"
 #include "job/job_host.h"
 #include "job/job_machine.h"
+#include "job/job_origin.h"
 #include "object/archive_writer.h"
+#include "object/tar_end.h"
 #include "port/clock.h"
 #include "port/ledger.h"
+#include "role/target/job_names.h"
 #include "role/target/joins.h"
 #include "role/target/members.h"
 #include "role/target/rebalance.h"
+#include "store/object_extras.h"
 
 namespace etlnode {
 
@@ -40,6 +46,11 @@ struct archive_run {
     std::vector<ledger_failure> failures;
     std::string reason; // why it failed
     bool is_cancelled = false;
+    // An archive that is appended to.
+    const store_object *former = nullptr; // until it is a source
+    uint64_t former_end = 0;              // of its last member
+    unsigned piece = 0;
+    std::string custom; // of the object to be
 };
 
 struct target_archives {
@@ -144,10 +155,16 @@ static void on_closed(void *arg)
 
 // --- begin and end
 
+static std::string appended(const archive_order &order) { return order.to_bucket + "/" + order.to_name; }
+
 static void on_joined(void *arg, error err, const std::string &text, uint64_t)
 {
     std::unique_ptr<archive_run> run(static_cast<archive_run *>(arg));
     target &t = *run->t;
+    if (run->former != nullptr)
+        store_release(*t.objects, run->former);
+    if (run->order.appends)
+        std::erase(t.appending, appended(run->order));
     if (err.code == error_code::stopping) { // it begins again
         if (t.archives != nullptr)
             t.archives->running.erase(run->row.id);
@@ -161,6 +178,114 @@ static void on_joined(void *arg, error err, const std::string &text, uint64_t)
     keep_row(t, std::move(run->row), std::move(run->failures));
 }
 
+static source new_members(archive_run &run)
+{
+    archive_writer_options options;
+    options.mime = run.order.mime;
+    options.patience_ms = member_patience_ms;
+    options.next = ask_next;
+    options.on_closed = on_closed;
+    options.arg = &run;
+    options.at_work = &run.t->store_calls;
+    return archive_writer_source(*run.t->e, std::move(options));
+}
+
+static void give_piece(void *arg, source_chain &chain)
+{
+    auto &run = *static_cast<archive_run *>(arg);
+    target &t = *run.t;
+    if (run.piece++ == 0)
+        source_chain_give(
+            chain, source_stored_part(*t.e, *t.objects, std::exchange(run.former, nullptr), t.store_calls, 0, run.former_end));
+    else if (run.piece == 2)
+        source_chain_give(chain, new_members(run));
+    else
+        source_chain_end(chain);
+}
+
+static void join(archive_run *run)
+{
+    target &t = *run->t;
+    if (lifecycle_is_draining(t.life)) {
+        on_joined(run, make_error(error_code::stopping), {}, 0);
+        return;
+    }
+    join_request request;
+    request.bucket = run->order.to_bucket;
+    request.name = run->order.to_name;
+    request.request_id = run->row.id;
+    request.custom = run->custom;
+    request.from = run->former != nullptr ? source_chain_make(*t.e, {}, {give_piece, nullptr, run}) : new_members(*run);
+    request.from.patience_ms = member_patience_ms;
+    request.on_done = on_joined;
+    request.arg = run;
+    target_join(t, std::move(request));
+}
+
+// --- an archive that there is
+
+static std::string note_of(const archive_run &run) { return text_hex(0) + " " + run.row.id; }
+
+static void end_append(archive_run *run, error err, const std::string &text)
+{
+    run->reason = err ? text : std::string();
+    on_joined(run, err, text, 0);
+}
+
+static void on_end_found(void *arg, error err, const char *why, uint64_t end)
+{
+    auto *run = static_cast<archive_run *>(arg);
+    run->former_end = end;
+    std::string uname = "ais://" + run->order.to_bucket + "/" + run->order.to_name;
+    if (err)
+        end_append(run, err, uname + " cannot be read: " + error_text(err));
+    else if (why != nullptr)
+        end_append(run, make_error(error_code::bad_request), uname + ": " + why + "; make the archive anew");
+    else
+        join(run);
+}
+
+static void on_former(void *arg, error err, const std::string &text, const store_object *object)
+{
+    auto *run = static_cast<archive_run *>(arg);
+    target &t = *run->t;
+    object_extras extras;
+    run->former = object;
+    if (!err)
+        extras = object_extras_parse(object->row.custom);
+    bool is_done = !err && job_origin_job(extras.made_from) == run->row.id;
+    extras.made_from = note_of(*run);
+    extras.checksum_type.clear(); // of the former content
+    extras.checksum_value.clear();
+    extras.chunk_count = extras.chunk_size_max = 0;
+    run->custom = object_extras_print(extras);
+    if (err.code == error_code::object_not_found) {
+        join(run);
+    } else if (err) {
+        end_append(run, err, text);
+    } else if (is_done) { // before a restart
+        run->row.done = run->order.names.size();
+        end_append(run, no_error, {});
+    } else if (run->order.mime != ".tar") {
+        end_append(run, make_error(error_code::not_implemented),
+            "ais://" + run->order.to_bucket + "/" + run->order.to_name +
+                " exists, and members are appended to .tar only: make a new archive, or leave out aate");
+    } else {
+        tar_end_find(*t.e, *object, t.store_calls, on_end_found, run);
+    }
+}
+
+static void begin_append(archive_run *run)
+{
+    target &t = *run->t;
+    const cluster_node *owner = document_place(t.document, run->order.to_bucket, run->order.to_name);
+    t.appending.push_back(appended(run->order));
+    if (owner == nullptr || owner->id != t.id)
+        end_append(run, make_error(error_code::conflict), "the archive belongs to another target now: begin the job again");
+    else
+        target_hold_object(t, run->order.to_bucket, run->order.to_name, on_former, run);
+}
+
 static void begin(target &t, const cluster_job &job, const ledger_job &row, archive_order order)
 {
     auto *run = new archive_run;
@@ -172,21 +297,40 @@ static void begin(target &t, const cluster_job &job, const ledger_job &row, arch
     run->bucket = job.bucket;
     run->order = std::move(order);
     t.archives->running[job.id] = run;
-    archive_writer_options options;
-    options.mime = run->order.mime;
-    options.patience_ms = member_patience_ms;
-    options.next = ask_next;
-    options.on_closed = on_closed;
-    options.arg = run;
-    options.at_work = &t.store_calls;
-    join_request request;
-    request.bucket = run->order.to_bucket;
-    request.name = run->order.to_name;
-    request.request_id = job.id;
-    request.from = archive_writer_source(*t.e, std::move(options));
-    request.on_done = on_joined;
-    request.arg = run;
-    target_join(t, std::move(request));
+    if (run->order.appends)
+        begin_append(run);
+    else
+        join(run);
+}
+
+// False: the list of names is on its way.
+static bool read_order(target &t, const cluster_job &job, archive_order &out_order, std::string &out_wrong)
+{
+    std::string_view names, failure;
+    if (!job.names.empty() && !target_find_names(t, job, names, failure))
+        return false;
+    json_ptr options;
+    std::string where;
+    out_wrong = failure;
+    if (out_wrong.empty() && json_parse(job_options_with_names(job.options, std::string(names)), options, where))
+        out_wrong = where;
+    if (out_wrong.empty())
+        out_wrong = archive_order_read(options.get(), out_order);
+    return true;
+}
+
+static bool is_appended_to(const target &t, const archive_order &order)
+{
+    return order.appends && std::find(t.appending.begin(), t.appending.end(), appended(order)) != t.appending.end();
+}
+
+// The job has no share here, or ends at once.
+static void end_here(target &t, const cluster_job &job, ledger_job row, const std::string &wrong)
+{
+    row.state = job.is_cancelled ? job_cancelled : wrong.empty() ? job_done : job_failed;
+    row.error = wrong;
+    keep_row(t, std::move(row));
+    target_names_drop(t, job.id);
 }
 
 static void follow(target &t, const cluster_job &job)
@@ -202,17 +346,21 @@ static void follow(target &t, const cluster_job &job)
         return;
     ledger_job row = *known;
     json_ptr options;
-    std::string where;
+    std::string wrong;
     archive_order order;
-    std::string wrong = json_parse(job.options, options, where) ? where : archive_order_read(options.get(), order);
-    bool is_mine = wrong.empty() && order.at == t.id;
-    if (is_mine && !job.is_cancelled) {
-        begin(t, job, row, std::move(order));
+    bool is_mine = !json_parse(job.options, options, wrong) && json_text(options.get(), "at") == t.id;
+    if (!is_mine || job.is_cancelled) {
+        end_here(t, job, std::move(row), wrong);
+    } else if (!read_order(t, job, order, wrong)) {
         return;
+    } else if (!wrong.empty()) {
+        end_here(t, job, std::move(row), wrong);
+    } else if (is_appended_to(t, order)) {
+        timer_arm(*t.e, t.archives->again, look_again_ms);
+    } else {
+        begin(t, job, row, std::move(order));
+        target_names_drop(t, job.id);
     }
-    row.state = job.is_cancelled ? job_cancelled : wrong.empty() ? job_done : job_failed;
-    row.error = wrong;
-    keep_row(t, std::move(row));
 }
 
 static void on_again(void *arg) { target_sync_archives(*static_cast<target *>(arg)); }

@@ -36,6 +36,33 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
     target_sync_jobs(t);
 }
 
+static void ask(target &t, const cluster_job &job, target_names &names)
+{
+    if (names.is_asked)
+        return;
+    names.is_asked = true;
+    cluster_node node; // only its address matters
+    node.url = t.options.proxy_url;
+    call_options options = target_peer_call(t, node, "GET", std::string(path_node_names) + "/" + url_encode(job.names));
+    options.answer_size_max = 2 * job_names_size_max; // a name in JSON may take more bytes than in the request
+    options.on_done = on_answer;
+    options.arg = new names_question{&t, job.id};
+    target_start_peer_call(t, std::move(options));
+}
+
+bool target_find_names(target &t, const cluster_job &job, std::string_view &out_names, std::string_view &out_failure)
+{
+    target_names &names = t.job_names[job.id];
+    out_names = names.text;
+    out_failure = names.failure;
+    bool has_come = !names.text.empty() || !names.failure.empty();
+    if (!has_come)
+        ask(t, job, names);
+    return has_come;
+}
+
+void target_names_drop(target &t, const std::string &job) { t.job_names.erase(job); }
+
 void target_fill_order(target &t, const cluster_job &job, job_order &order)
 {
     if (job.names.empty() || job.ended_ns != 0 || !job_host_waits_for(*t.jobs, job.id)) {
@@ -47,16 +74,8 @@ void target_fill_order(target &t, const cluster_job &job, job_order &order)
     order.failure = names.failure;
     order.names = names.text;
     order.is_waiting = names.text.empty() && names.failure.empty() && !job.is_cancelled;
-    if (!order.is_waiting || names.is_asked)
-        return;
-    names.is_asked = true;
-    cluster_node node; // only its address matters
-    node.url = t.options.proxy_url;
-    call_options options = target_peer_call(t, node, "GET", std::string(path_node_names) + "/" + url_encode(job.names));
-    options.answer_size_max = 2 * job_names_size_max; // a name in JSON may take more bytes than in the request
-    options.on_done = on_answer;
-    options.arg = new names_question{&t, job.id};
-    target_start_peer_call(t, std::move(options));
+    if (order.is_waiting)
+        ask(t, job, names);
 }
 
 void target_ask_for_names(target &t)

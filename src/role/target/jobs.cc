@@ -103,7 +103,8 @@ void target_sync_jobs(target &t)
             .is_cancelled = job.is_cancelled,
             .is_over = job.ended_ns != 0,
             .is_external = is_external(job.kind)});
-        target_fill_order(t, job, orders.back());
+        if (!orders.back().is_external)
+            target_fill_order(t, job, orders.back());
     }
     job_host_sync(*t.jobs, std::move(orders));
     target_sync_archives(t);

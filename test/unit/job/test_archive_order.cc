@@ -32,6 +32,14 @@ static void members_keep_their_order(void **)
     test_eq_text(verdict(R"("archname":"a.tar.gz","template":"x{9..11..2}")"), "a.tar.gz .tar.gz x9 x11");
 }
 
+static void a_long_list_stands_elsewhere(void **)
+{
+    test_has_text(verdict(R"("archname":"a.tar","objnames":[],"objnames_count":2)"), "the list is empty");
+    archive_order order;
+    test_eq_text(read(R"("archname":"a.tar","objnames":["x"],"objnames_count":1,"aate":true)", order), "");
+    test_true(order.appends);
+}
+
 static void what_is_refused(void **)
 {
     test_has_text(verdict(R"("archname":"a.tar")"), "which objects are the members?");
@@ -45,6 +53,7 @@ static void what_is_refused(void **)
 
 int main()
 {
-    const CMUnitTest tests[] = {cmocka_unit_test(members_keep_their_order), cmocka_unit_test(what_is_refused)};
+    const CMUnitTest tests[] = {
+        cmocka_unit_test(members_keep_their_order), cmocka_unit_test(a_long_list_stands_elsewhere), cmocka_unit_test(what_is_refused)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

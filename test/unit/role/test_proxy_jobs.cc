@@ -85,6 +85,28 @@ static void a_silent_target_is_waited_for_until_it_is_taken_out(void **state)
     test_eq(job_of(w, id).done, 3u);
 }
 
+// The others have ended long before, because they have no share.
+static void an_archive_whose_maker_left_has_failed(void **state)
+{
+    role_world &w = role_of(state);
+    cluster_job job;
+    job.id = "J";
+    job.kind = "archive";
+    ledger_job over = {.id = "J", .kind = "archive", .state = "done"};
+    over.ended_ns = 9;
+    for (const char *id : {"target-01", "target-02"})
+        w.p->targets[id].jobs = {{over, ""}};
+    job.options = R"({"at":"target-01","archname":"a.tar"})";
+    test_eq_text(proxy_job_sum_up(*w.p, job).state, "done");
+    job.options = R"({"at":"target-03","archname":"a.tar"})";
+    proxy_job_sum sum = proxy_job_sum_up(*w.p, job);
+    test_true(sum.is_over);
+    test_eq_text(sum.state, "failed");
+    test_eq_text(sum.error, "target target-03, which made the archive, has left the cluster: begin the job again");
+    job.is_cancelled = true;
+    test_eq_text(proxy_job_sum_up(*w.p, job).state, "done");
+}
+
 static void a_cancel_is_over_when_every_target_says_so(void **state)
 {
     role_world &w = role_of(state);
@@ -341,6 +363,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_is_over_when_every_target_says_so, set_up_two, role_tear_down),
         cmocka_unit_test_setup_teardown(a_silent_target_is_waited_for_until_it_is_taken_out, set_up_two, role_tear_down),
+        cmocka_unit_test_setup_teardown(an_archive_whose_maker_left_has_failed, set_up_two, role_tear_down),
         cmocka_unit_test_setup_teardown(a_cancel_is_over_when_every_target_says_so, set_up_two, role_tear_down),
         cmocka_unit_test_setup_teardown(a_restart_keeps_all, set_up_two, role_tear_down),
         cmocka_unit_test_setup_teardown(shares_come_from_the_targets, set_up_two, role_tear_down),
