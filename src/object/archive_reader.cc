@@ -2,11 +2,12 @@
 // object/archive_reader.cc: reads an archive with libarchive, whose calls block: each step of the work runs on the thread pool.
 //
 // Owns     the handle of libarchive, the hold of the object, a buffer; one step at a time.
-// Knows    libarchive, store, port/disk.        Known by  role/target.
+// Knows    libarchive, gunzip, store, port/disk.        Known by  role/target.
 // Normal   a step looks at members until one is wanted or enough was looked at, or reads a piece of the member. Blocks of the object are
-//          compared with their checksums as they are read.
+//          compared with their checksums as they are read. What is packed is passed over in steps, too, because the pool has few threads;
+//          gzip is unpacked here, because libarchive does not compare its checksums, and read to its end when the archive has ended.
 // Fails    in words for the client. A step that is not wanted any more ends at its next block.
-// Limits   members_per_step, piece_size, expansion_factor and expansion_free.
+// Limits   members_per_step, bytes_per_step, piece_size, expansion_factor and expansion_free.
 #include "object/archive_reader.h"
 
 #include <algorithm>
@@ -22,11 +23,13 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "object/archive_locale.h"
+#include "object/gunzip.h"
 #include "port/clock.h"
 
 namespace etlnode {
 
 static constexpr size_t members_per_step = 2'000;
+static constexpr size_t bytes_per_step = 4 * mib; // unpacked, to pass over them
 static constexpr size_t piece_size = put_buffer_size;
 // What an archive may expand to, altogether: this much, and so many times its size.
 static constexpr uint64_t expansion_free = 64 * mib;
@@ -49,6 +52,11 @@ struct archive_reader {
     void *visit_arg = nullptr;
     std::unique_ptr<char[]> block; // of the object
     uint64_t position = 0;         // in the object
+    gunzip *unpacker = nullptr;    // null: it is no gzip
+    std::string_view packed;       // of a block, not unpacked yet
+    bool is_passing = false;       // over what is left of a member
+    bool is_draining = false;      // the archive has ended, its gzip has not
+    uint64_t drained = 0;
     std::unique_ptr<char[]> piece; // of a member
     size_t piece_filled = 0;
     uint64_t expanded = 0; // of members' bytes
@@ -122,18 +130,16 @@ static bool may_go_on(archive_reader &r)
         return false;
     }
     int64_t unpacked = archive_filter_bytes(r.handle, 0);
-    if (std::max(r.expanded, unpacked > 0 ? static_cast<uint64_t>(unpacked) : 0) <= expansion_max(r))
+    if (std::max(r.expanded, unpacked > 0 ? static_cast<uint64_t>(unpacked) : 0) + r.drained <= expansion_max(r))
         return true;
     set_error(r, error_code::bad_request,
         "it expands to more than " + text_bytes(expansion_max(r)) + ", which is the limit for an archive of " + text_bytes(size_of(r)));
     return false;
 }
 
-static la_ssize_t on_read(archive *, void *arg, const void **out_bytes)
+// What follows of the object.
+static la_ssize_t read_block(archive_reader &r, const void **out_bytes)
 {
-    auto &r = *static_cast<archive_reader *>(arg);
-    if (!may_go_on(r))
-        return ARCHIVE_FATAL;
     if (r.position >= size_of(r))
         return 0;
     size_t within = static_cast<size_t>(r.position % content_block_size);
@@ -152,6 +158,34 @@ static la_ssize_t on_read(archive *, void *arg, const void **out_bytes)
     *out_bytes = bytes + within;
     r.position = begin + size;
     return static_cast<la_ssize_t>(size - within);
+}
+
+static la_ssize_t read_unpacked(archive_reader &r, const void **out_bytes)
+{
+    for (;;) {
+        std::string_view bytes;
+        switch (gunzip_pull(*r.unpacker, r.packed, bytes)) {
+        case gunzip_state::bytes: *out_bytes = bytes.data(); return static_cast<la_ssize_t>(bytes.size());
+        case gunzip_state::ended: return 0;
+        case gunzip_state::damaged: return set_error(r, error_code::bad_request, "it is damaged: its gzip has another checksum or length");
+        case gunzip_state::hungry: break;
+        }
+        const void *block = nullptr;
+        la_ssize_t count = read_block(r, &block);
+        if (count < 0 || (count == 0 && gunzip_may_end(*r.unpacker)))
+            return count;
+        if (count == 0)
+            return set_error(r, error_code::bad_request, "it is damaged: its gzip is cut off");
+        r.packed = {static_cast<const char *>(block), static_cast<size_t>(count)};
+    }
+}
+
+static la_ssize_t on_read(archive *, void *arg, const void **out_bytes)
+{
+    auto &r = *static_cast<archive_reader *>(arg);
+    if (!may_go_on(r))
+        return ARCHIVE_FATAL;
+    return r.unpacker != nullptr ? read_unpacked(r, out_bytes) : read_block(r, out_bytes);
 }
 
 static la_int64_t on_skip(archive *, void *arg, la_int64_t count)
@@ -188,14 +222,23 @@ static bool open_handle(archive_reader &r)
 {
     r.handle = archive_read_new();
     CHECK(r.handle != nullptr);
+    const void *begin = nullptr;
+    la_ssize_t count = read_block(r, &begin);
+    if (count < 0)
+        return false;
+    r.packed = {static_cast<const char *>(begin), static_cast<size_t>(count)};
     archive_read_support_format_tar(r.handle);
-    archive_read_support_format_zip(r.handle);
-    archive_read_support_filter_gzip(r.handle);
-    archive_read_support_filter_lz4(r.handle);
     archive_read_set_read_callback(r.handle, on_read);
-    archive_read_set_skip_callback(r.handle, on_skip);
-    archive_read_set_seek_callback(r.handle, on_seek);
     archive_read_set_callback_data(r.handle, &r);
+    if (gunzip_is_gzip(r.packed)) {
+        r.unpacker = gunzip_make();
+    } else {
+        r.position = 0;
+        archive_read_support_format_zip(r.handle);
+        archive_read_support_filter_lz4(r.handle);
+        archive_read_set_skip_callback(r.handle, on_skip);
+        archive_read_set_seek_callback(r.handle, on_seek);
+    }
     bool is_open = archive_read_open1(r.handle) == ARCHIVE_OK;
     if (!is_open)
         note_failure(r);
@@ -242,20 +285,70 @@ static void visit_member(archive_reader &r, std::string_view path)
     r.visit(r.visit_arg, r.member);
 }
 
+// Otherwise what is passed over is not even read.
+static bool is_packed(const archive_reader &r) { return r.unpacker != nullptr || archive_filter_code(r.handle, 0) != ARCHIVE_FILTER_NONE; }
+
+// False: it is enough for one step, or cannot be read.
+static bool spend(size_t &budget, size_t size)
+{
+    budget -= std::min(budget, size);
+    return budget > 0;
+}
+
+static bool pass_over(archive_reader &r, size_t &budget)
+{
+    while (r.is_passing) {
+        const void *bytes = nullptr;
+        size_t size = 0;
+        la_int64_t offset = 0;
+        int got = archive_read_data_block(r.handle, &bytes, &size, &offset);
+        if (got == ARCHIVE_EOF) {
+            r.is_passing = false;
+        } else if (got != ARCHIVE_OK && got != ARCHIVE_WARN) {
+            note_failure(r);
+            return false;
+        } else if (!spend(budget, size)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Behind the archive: only there is the checksum of its gzip.
+static void drain(archive_reader &r, size_t &budget)
+{
+    r.is_draining = r.unpacker != nullptr;
+    while (r.is_draining) {
+        const void *bytes = nullptr;
+        la_ssize_t count = on_read(r.handle, &r, &bytes);
+        if (count < 0)
+            return;
+        r.is_draining = count > 0;
+        r.drained += static_cast<uint64_t>(count);
+        if (!spend(budget, static_cast<size_t>(count)))
+            return;
+    }
+    r.is_at_end = true;
+}
+
 static void find(archive_reader &r)
 {
     if (r.handle == nullptr && !open_handle(r))
         return;
-    for (size_t i = 0; i < members_per_step && !r.err; i++) {
+    size_t budget = bytes_per_step;
+    if (r.is_draining)
+        drain(r, budget);
+    for (size_t i = 0; i < members_per_step && !r.err && !r.is_draining && !r.is_at_end && pass_over(r, budget); i++) {
         int got = archive_read_next_header(r.handle, &r.entry);
         if (got == ARCHIVE_EOF) {
-            r.is_at_end = true;
+            drain(r, budget);
             return;
         }
         if ((got != ARCHIVE_OK && got != ARCHIVE_WARN) || !may_go_on(r)) { // ARCHIVE_RETRY: a damaged member was passed over
             note_failure(r);
             return;
         }
+        r.is_passing = is_packed(r); // unless it is read
         const char *path = archive_entry_pathname(r.entry);
         if (path != nullptr && r.visit != nullptr)
             visit_member(r, path);
@@ -309,6 +402,7 @@ static void free_when_idle(archive_reader &r)
         return;
     if (r.handle != nullptr)
         archive_read_free(r.handle);
+    gunzip_free(r.unpacker);
     store_release(*r.objects, r.object);
     delete &r;
 }

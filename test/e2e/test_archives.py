@@ -134,6 +134,32 @@ def cluster_cut(name, path):
         return None
 
 
+def case_checksums_of_what_is_packed():
+    packed = bytearray(gzip.compress(tar_of(MEMBERS), 0))
+    packed[bytes(packed).rfind(b"large.bin") + 5000] ^= 1  # only the checksum knows
+    good = gzip.compress(tar_of(MEMBERS))
+    for name, content in (("flip.tgz", bytes(packed)), ("crc.tgz", good[:-8] + bytes(4) + good[-4:]), ("size.tgz", good[:-1] + b"\x07"), ("tail.tgz", good[:-5])):
+        cluster().put("b", name, content)
+        assert member(name, MEMBERS[0][0]).body == MEMBERS[0][1]  # nothing behind it is looked at
+        refused(member(name, "none"), 400, "it is damaged: its gzip")
+        try:
+            matching(name, ".")
+            raise AssertionError(f"{name} is damaged, and all of its members look right")
+        except (harness.http.client.HTTPException, OSError):
+            pass
+    cluster().put("b", "two.tgz", gzip.compress(tar_of(MEMBERS)[:1024]) + gzip.compress(tar_of(MEMBERS)[1024:]) + bytes(100))
+    assert matching("two.tgz", ".") == dict(MEMBERS)
+
+
+def case_a_retried_header_is_damage():
+    broken = bytearray(tar_of([(f"m{i}", bytes(3000)) for i in range(9)], style=tarfile.USTAR_FORMAT))
+    broken[3584 + 20] ^= 1  # in the header of m1
+    cluster().put("b", "header.tar", bytes(broken))
+    assert member("header.tar", "m0").status == 200
+    for path in ("m1", "m5"):
+        refused(member("header.tar", path), 400, "it is no archive, or damaged")
+
+
 def case_members_that_are_unsafe():
     cluster().put("b", "odd.tar", tar_of([special("link", tarfile.SYMTYPE, "/etc/passwd"), special("hard", tarfile.LNKTYPE, "1.txt"), special("pipe", tarfile.FIFOTYPE), special("device", tarfile.CHRTYPE),
                                           special("folder", tarfile.DIRTYPE), ("../out", b"x"), ("/abs", b"y"), ("a/../../b", b"z"), ("fine", b"ok")]))
