@@ -6,7 +6,7 @@
 #include "aistore/batch.h"
 
 #include "base/text.h"
-#include "codec/json.h"
+#include "codec/json_fields.h"
 
 namespace etlnode {
 
@@ -38,9 +38,13 @@ static bool read_range(const cJSON *item, batch_member &out_item)
 
 static error read_item(const cJSON *item, std::string_view bucket, size_t number, batch &out_batch, std::string &out_text)
 {
-    std::string where = "in[" + std::to_string(number) + "]: ";
+    static constexpr json_field fields[] = {{"objname", json_field_kind::text}, {"bucket", json_field_kind::text},
+        {"provider", json_field_kind::text}, {"archpath", json_field_kind::text}, {"opaque", json_field_kind::text}};
+    std::string place = "in[" + std::to_string(number) + "]", where = place + ": ";
     if (!cJSON_IsObject(item))
         return refuse(where + "expected an object", out_text);
+    if (std::string wrong = json_fields_misfit(item, place, fields); !wrong.empty())
+        return refuse(wrong, out_text);
     batch_member one;
     one.name = json_text(item, "objname");
     one.bucket = json_text(item, "bucket");
@@ -57,6 +61,10 @@ static error read_item(const cJSON *item, std::string_view bucket, size_t number
         return refuse(where + "provider \"" + text_escape(provider, 32) + "\": only ais is here", out_text);
     if (!read_range(item, one))
         return refuse(where + "start and length are no range: start is not negative, and length is positive or -1", out_text);
+    if (!one.archpath.empty() && (one.start > 0 || one.length != UINT64_MAX)) {
+        out_text = where + "a part of a member is not implemented: ask for all of it, without start and length";
+        return make_error(error_code::not_implemented);
+    }
     out_batch.items.push_back(std::move(one));
     return no_error;
 }
@@ -68,6 +76,10 @@ error batch_parse(std::string_view body, std::string_view bucket, batch &out_bat
     batch b;
     if (json_parse(body, tree, where) || !cJSON_IsObject(tree.get()))
         return refuse("the body is expected to be a JSON object" + (where.empty() ? std::string() : ": " + where), out_text);
+    static constexpr json_field fields[] = {
+        {"mime", json_field_kind::text}, {"coer", json_field_kind::flag}, {"onob", json_field_kind::flag}, {"strm", json_field_kind::flag}};
+    if (std::string wrong = json_fields_misfit(tree.get(), {}, fields); !wrong.empty())
+        return refuse(wrong, out_text);
     const cJSON *list = json_get(tree.get(), "in");
     if (!cJSON_IsArray(list) || list->child == nullptr)
         return refuse("in: expected a list of objects", out_text);

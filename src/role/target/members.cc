@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/text.h"
+#include "codec/error_envelope.h"
 #include "codec/http_write.h"
 #include "codec/url.h"
 #include "node/api.h"
@@ -83,7 +84,7 @@ static void open_part(member_question *q, const store_object *object)
 {
     target &t = *q->t;
     uint64_t whole = object->row.size;
-    if (q->wish.start > whole) {
+    if (q->wish.start > 0 && q->wish.start >= whole) {
         store_release(*t.objects, object);
         refuse(q, error_code::bad_request, uname_of(*q) + ": the range begins behind its " + text_bytes(whole));
         return;
@@ -113,6 +114,16 @@ static void on_held(void *arg, error err, const std::string &text, const store_o
 
 // --- at the owner
 
+// What an owner says about a failure, if all of it has come. The call has ended then.
+static std::string reason_of(call &c, int status)
+{
+    source answer = source_call(c, peer_patience_ms);
+    std::string body;
+    bool is_whole = source_take_whole(answer, body);
+    source_close(answer);
+    return is_whole ? error_envelope_read(status, body).message : std::string();
+}
+
 static void on_head(void *arg, call &c, const http_head &head)
 {
     auto *q = static_cast<member_question *>(arg);
@@ -123,16 +134,20 @@ static void on_head(void *arg, call &c, const http_head &head)
         return;
     }
     int status = head.status;
-    call_cancel(c);
+    std::string why = is_good ? std::string() : reason_of(c, status);
+    if (is_good)
+        call_cancel(c);
     if (is_good)
         reply(q, no_error, {}, {}, size);
     else if (status == 404)
         refuse(q, error_code::object_not_found, uname_of(*q) + " does not exist");
+    else if (status == 416 && q->wish.start == 0) // the object is empty
+        reply(q, no_error, {}, q->wish.only_size ? source{} : source_memory(*q->t->e, {}, {}), 0);
     else if (status == 416)
         refuse(q, error_code::bad_request, uname_of(*q) + ": the range begins behind its end");
     else
         refuse(q, status >= 400 && status < 500 ? error_code::bad_request : error_code::unavailable,
-            uname_of(*q) + " cannot be read: target " + q->owner + " answered " + std::to_string(status));
+            uname_of(*q) + " cannot be read: target " + q->owner + " answered " + std::to_string(status) + (why.empty() ? "" : ": " + why));
 }
 
 static void on_failed(void *arg, call &, error err, int, std::string)

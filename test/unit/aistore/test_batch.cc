@@ -45,6 +45,20 @@ static void what_is_refused(void **)
         test_has_text(verdict(std::string(R"({"in":[{"objname":"o",)") + range + "}]}"), "are no range");
 }
 
+// A field that is overlooked would give another thing than was asked for.
+static void fields_of_another_kind_are_refused(void **)
+{
+    for (const char *field : {R"("archpath":7)", R"("bucket":["c"])", R"("provider":1)", R"("opaque":{})"})
+        test_has_text(verdict(std::string(R"({"in":[{"objname":"o",)") + field + "}]}"), "in[0].");
+    test_has_text(verdict(R"({"in":[{"objname":5}]})"), "in[0].objname: expected a text");
+    for (const char *field : {R"("mime":5)", R"("strm":"yes")", R"("coer":1)", R"("onob":"")"})
+        test_has_text(verdict(std::string(R"({"in":[{"objname":"o"}],)") + field + "}"), "expected");
+    test_eq_text(verdict(R"({"in":[{"objname":"o","archpath":null,"opaque":null}],"mime":null,"strm":null})"), ".tar b/o@0+");
+    for (const char *range : {R"("start":1,"length":2)", R"("length":2)"})
+        test_has_text(verdict(std::string(R"({"in":[{"objname":"a.tar","archpath":"m",)") + range + "}]}"),
+            "in[0]: a part of a member is not implemented");
+}
+
 static void what_is_said_of_them(void **)
 {
     batch b;
@@ -60,7 +74,7 @@ static void what_is_said_of_them(void **)
 
 int main()
 {
-    const CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_asked_for), cmocka_unit_test(what_is_refused), cmocka_unit_test(what_is_said_of_them)};
+    const CMUnitTest tests[] = {cmocka_unit_test(what_is_asked_for), cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(fields_of_another_kind_are_refused), cmocka_unit_test(what_is_said_of_them)};
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
