@@ -298,6 +298,39 @@ def case_an_append_whose_target_is_killed():
         assert [one for one, _ in untar(got.body)] == ["former"] + wanted, [one for one, _ in untar(got.body)]
 
 
+def other_than(target):
+    return next(one for one in cluster().targets if one is not target)
+
+
+def case_a_job_waits_for_a_target_that_is_away():
+    wanted = [f"k{i:02}" for i in range(30)]
+    for archname, mode in (("away.tar", "r:"), ("away.tgz", "r:gz")):
+        away = other_than(cluster().holder("jobs", archname))
+        assert any(cluster().holder("jobs", name) is away for name in wanted)
+        away.kill()
+        job = archive(objnames=wanted, archname=archname, coer=True).text
+        harness.time.sleep(1.5)
+        away.start()
+        cluster().wait_registered()
+        assert finished(job)["err"] == "", finished(job)
+        assert [name for name, _ in untar(cluster().get("jobs", archname).body, mode)] == wanted
+
+
+def case_a_target_is_emptied_while_it_makes_an_archive():
+    for i in range(12):
+        cluster().put("jobs", f"d{i:02}", draw.randbytes(4 << 20))
+    maker = cluster().holder("jobs", "drained.tgz")
+    tmap = request("GET", cluster().url("/v1/daemon?what=smap")).json["tmap"]
+    target = next(name for name, node in tmap.items() if maker.url.split("//")[1] in json.dumps(node))
+    job = archive(template="d{00..11}", archname="drained.tgz").text
+    drained = cluster().run("etlctl", "target", "drain", target).stdout.decode().strip()
+    assert finished(job)["err"] == "", finished(job)
+    got = until(lambda: request("GET", cluster().url("/v1/objects/jobs/drained.tgz")), "the archive")
+    assert [name for name, _ in untar(got.body, "r:gz")] == [f"d{i:02}" for i in range(12)]
+    cluster().run("etlctl", "job", "wait", drained)
+    cluster().run("etlctl", "job", "wait", cluster().run("etlctl", "target", "activate", target).stdout.decode().strip())
+
+
 def case_commands():
     run = cluster().run
     cluster().bucket("moves")

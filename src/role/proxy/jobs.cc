@@ -62,20 +62,30 @@ static void sum_up_ended(proxy_job_sum &sum, const cluster_job &job)
     sum.error = job.error;
 }
 
-// An archive is made by one target, and the others have ended at once. If that one is gone, nothing was made.
-static void look_for_maker(proxy_job_sum &sum, const cluster_job &job, const std::vector<broadcast_peer> &peers)
+// An archive is made by one target, and the others end at once. That one is needed even while it is being emptied. False: it is gone, so
+// that nothing is made.
+static bool add_maker(const proxy &p, const cluster_job &job, std::vector<broadcast_peer> &peers, std::string &out_maker)
 {
     json_ptr options;
     std::string where;
     (void)json_parse(job.options, options, where); // the document holds none but JSON
-    std::string_view maker = json_text(options.get(), "at");
+    out_maker = json_text(options.get(), "at");
     for (const broadcast_peer &peer : peers) {
-        if (peer.id == maker)
-            return;
+        if (peer.id == out_maker)
+            return true;
     }
+    const cluster_node *node = document_find_node(proxy_document(p), out_maker);
+    if (node == nullptr || proxy_target_is_silent(p, out_maker))
+        return false;
+    peers.push_back({node->id, node->url});
+    return true;
+}
+
+static void fail_without_maker(proxy_job_sum &sum, const std::string &maker)
+{
     sum.state = job_failed;
     if (sum.error.empty())
-        sum.error = "target " + std::string(maker) + ", which made the archive, has left the cluster: begin the job again";
+        sum.error = "target " + maker + ", which made the archive, has left the cluster: begin the job again";
 }
 
 proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
@@ -88,6 +98,8 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
     sum.state = job_done;
     std::vector<broadcast_peer> peers = proxy_needed_peers(p);
     sum.is_over = !peers.empty() && job.kind != rebalance_kind;
+    std::string maker;
+    bool is_lost = job.kind == archive_kind && !job.is_cancelled && !add_maker(p, job, peers, maker);
     for (const broadcast_peer &peer : peers) {
         auto target = p.targets.find(peer.id);
         const job_report *report = target != p.targets.end() ? proxy_job_report(target->second, job.id) : nullptr;
@@ -98,8 +110,8 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
             sum.waiting = "target " + peer.id + " is silent";
         sum.is_over = sum.is_over && has_ended;
     }
-    if (sum.is_over && job.kind == archive_kind && !job.is_cancelled)
-        look_for_maker(sum, job, peers);
+    if (sum.is_over && is_lost)
+        fail_without_maker(sum, maker);
     if (!sum.is_over)
         sum.state = !job.is_cancelled ? job_running : job.kind == rebalance_kind ? "paused" : "cancelling";
     return sum;

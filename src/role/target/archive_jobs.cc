@@ -6,8 +6,9 @@
 // Normal   the target that the job names opens the members one after the other and packs them into the object, which appears at its end.
 //          The others have no share. After a restart it begins again. With `aate` the members of the archive that there is come first;
 //          nobody else appends to it meanwhile, and the object says which job appended, so that a job that begins again does it once.
+//          What lies at another target that is away is tried again: a member for some time, and then the whole archive.
 // Fails    the job, with the reason of the first member that cannot be read; with `coer`, that member is left out and counts as failed.
-// Limits   failures_max.
+// Limits   failures_max, member_tries_max, tries_max.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -33,6 +34,10 @@ namespace etlnode {
 
 static constexpr uint64_t look_again_ms = 100; // while the ledger is being loaded
 static constexpr uint64_t member_patience_ms = 60'000;
+static constexpr uint64_t member_again_ms = 1'000;
+static constexpr unsigned member_tries_max = 30;
+static constexpr unsigned tries_max = 5;
+static_assert(member_again_ms * member_tries_max < member_patience_ms, "the archive is not given up while a member is tried again");
 static constexpr size_t failures_max = 10'000; // kept with their reason
 
 struct archive_run {
@@ -43,6 +48,8 @@ struct archive_run {
     size_t asked = 0; // members that were asked for
     member_question *question = nullptr;
     archive_writer *waiting = nullptr;
+    timer *again = nullptr; // for the member that is waited for
+    unsigned member_tries = 0;
     std::vector<ledger_failure> failures;
     std::string reason; // why it failed
     bool is_cancelled = false;
@@ -55,6 +62,7 @@ struct archive_run {
 
 struct target_archives {
     std::map<std::string, archive_run *> running; // by job; null: its row is on the way to the ledger
+    std::map<std::string, unsigned> tries;        // by job
     timer *again = nullptr;
     bool is_over = false;
 };
@@ -72,8 +80,10 @@ static void on_row_kept(void *arg, error err)
     target &t = *change->t;
     if (!err && t.jobs != nullptr)
         job_host_put_row(*t.jobs, change->row);
-    if (t.archives != nullptr)
+    if (t.archives != nullptr) {
         t.archives->running.erase(change->row.id);
+        t.archives->tries.erase(change->row.id);
+    }
     if (t.membership != nullptr)
         member_beat_now(*t.membership);
     open_count_end(t.store_calls);
@@ -112,9 +122,14 @@ static void ask_next(void *arg, archive_writer &w);
 static void on_open(void *arg, error err, const std::string &text, source from, uint64_t size)
 {
     auto &run = *static_cast<archive_run *>(arg);
+    run.question = nullptr;
+    if (err && error_is_retryable(err.code) && !run.is_cancelled && ++run.member_tries < member_tries_max) {
+        timer_arm(*run.t->e, run.again, member_again_ms);
+        return;
+    }
     archive_writer &w = *std::exchange(run.waiting, nullptr);
     const std::string &name = run.order.names[run.asked++];
-    run.question = nullptr;
+    run.member_tries = 0;
     if (err)
         note_failure(run, name, err, text);
     if (err && !run.order.continues) {
@@ -129,6 +144,12 @@ static void on_open(void *arg, error err, const std::string &text, source from, 
     run.row.done++;
     run.row.bytes += size;
     archive_give(w, run.order.with_bucket ? run.bucket + "/" + name : name, size, std::move(from));
+}
+
+static void on_member_again(void *arg)
+{
+    auto &run = *static_cast<archive_run *>(arg);
+    ask_next(&run, *std::exchange(run.waiting, nullptr));
 }
 
 static void ask_next(void *arg, archive_writer &w)
@@ -149,6 +170,7 @@ static void on_closed(void *arg)
     auto &run = *static_cast<archive_run *>(arg);
     if (run.question != nullptr)
         target_cancel_member(run.question);
+    timer_stop(*run.t->e, run.again);
     run.question = nullptr;
     run.waiting = nullptr;
 }
@@ -156,6 +178,13 @@ static void on_closed(void *arg)
 // --- begin and end
 
 static std::string appended(const archive_order &order) { return order.to_bucket + "/" + order.to_name; }
+
+static bool may_begin_again(const archive_run &run, error err)
+{
+    target_archives *archives = run.t->archives;
+    return error_is_retryable(err.code) && !run.is_cancelled && archives != nullptr && !archives->is_over &&
+           ++archives->tries[run.row.id] < tries_max;
+}
 
 static void on_joined(void *arg, error err, const std::string &text, uint64_t)
 {
@@ -165,9 +194,15 @@ static void on_joined(void *arg, error err, const std::string &text, uint64_t)
         store_release(*t.objects, run->former);
     if (run->order.appends)
         std::erase(t.appending, appended(run->order));
+    timer_free(*t.e, run->again);
     if (err.code == error_code::stopping) { // it begins again
         if (t.archives != nullptr)
             t.archives->running.erase(run->row.id);
+        return;
+    }
+    if (err && may_begin_again(*run, err)) {
+        t.archives->running.erase(run->row.id);
+        timer_arm(*t.e, t.archives->again, member_again_ms);
         return;
     }
     run->row.state = !err ? job_done : run->is_cancelled ? job_cancelled : job_failed;
@@ -290,6 +325,7 @@ static void begin(target &t, const cluster_job &job, const ledger_job &row, arch
 {
     auto *run = new archive_run;
     run->t = &t;
+    run->again = timer_make(*t.e, on_member_again, run);
     run->row = row;
     run->row.state = job_running;
     run->row.done = run->row.failed = run->row.bytes = 0;
