@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import random
+import socket
 import tarfile
 import urllib.parse
 import zipfile
@@ -201,6 +202,23 @@ def case_many_members():
     got = names("many")
     assert got == ["a.tar"] + [f"a.tar/m/{i:06}" for i in range(40_000)] + ["b"], len(got)
     assert request("GET", cluster().url("/v1/health")).status == 200
+
+
+def case_a_list_ends_with_its_client():
+    cluster().bucket("left")
+    packed = gzip.compress(b"".join(tarfile.TarInfo(f"m{i:05}").tobuf(tarfile.USTAR_FORMAT) for i in range(20_000)) + bytes(1024), 1)
+    for i in range(6):
+        cluster().put("left", f"a{i}.tgz", packed)
+    proxy = urllib.parse.urlparse(cluster().proxy.url)
+    clients = []
+    for i in range(20):
+        body = json.dumps({"action": "list", "value": {"flags": "8", "continuation_token": f"a{i % 6}.tgz/m15000"}}).encode()
+        clients.append(socket.create_connection((proxy.hostname, proxy.port)))
+        clients[-1].sendall(b"GET /v1/buckets/left HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (proxy.netloc.encode(), len(body), body))
+    harness.time.sleep(0.5)
+    for client in clients:
+        client.close()
+    until(lambda: any("/v1/node/bucket/left" in line and "status=503" in line for target in ("target1", "target2") for line in cluster().log_tail(target, 500).splitlines()), "the end of a list that nobody waits for")
 
 
 # --- members

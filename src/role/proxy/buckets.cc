@@ -504,8 +504,10 @@ static void on_objects_body(bucket_page_request &r, std::string body)
     if (placement.epoch > 0)
         request.target += "&epoch=" + text_format("%llu", static_cast<unsigned long long>(placement.epoch));
     bool wants_members = (r.list.flags & list_request_archives) != 0;
-    if (wants_members)
+    if (wants_members) {
         request.target += "&archives=true";
+        proxy_request_end_with_client(r);
+    }
     request.deadline_ms = wants_members ? list_archives_timeout_ms : list_timeout_ms;
     request.stop_at_failure = true;
     proxy_request_broadcast<on_pages>(r, peers, request);

@@ -44,6 +44,8 @@ static exchange &take_exchange(proxy_request &r)
     CHECK(r.x != nullptr);
     exchange &x = *r.x;
     r.x = nullptr;
+    if (r.ends_with_client)
+        exchange_on_gone(x, nullptr, nullptr, false);
     return x;
 }
 
@@ -100,6 +102,21 @@ void proxy_request_begin_broadcast(proxy_request &r, const std::vector<broadcast
     broadcast_request signed_request = asked;
     signed_request.headers = peer_headers(r.p->options.cluster_secret, exchange_request_id(*r.x)) + asked.headers;
     r.calls = broadcast_start(*r.p->e, *r.p->client, peers, signed_request, on_gathered, &r);
+}
+
+static void on_client_gone(void *arg)
+{
+    proxy_request &r = *static_cast<proxy_request *>(arg);
+    if (r.calls != nullptr)
+        broadcast_cancel(*r.calls);
+    r.calls = nullptr;
+    proxy_request_fail(r, error_code::canceled, "the client is gone");
+}
+
+void proxy_request_end_with_client(proxy_request &r)
+{
+    r.ends_with_client = true;
+    exchange_on_gone(*r.x, on_client_gone, &r, true);
 }
 
 static error apply_change(void *arg, cluster_document &next)

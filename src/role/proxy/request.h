@@ -27,6 +27,7 @@ struct proxy_request {
     proxy_request *previous = nullptr, *next = nullptr;
     bool changing = false;    // a change of the document is in progress
     bool is_recovery = false; // that change replaces the document
+    bool ends_with_client = false;
     void (*destroy)(proxy_request *r) = nullptr;
     void (*on_body)(proxy_request &r, std::string body) = nullptr;
     error (*apply)(proxy_request &r, cluster_document &next) = nullptr;
@@ -38,6 +39,10 @@ void proxy_request_begin(proxy_request &r, proxy &p, exchange &x);
 void proxy_request_begin_read(proxy_request &r, size_t size_max);
 void proxy_request_begin_broadcast(proxy_request &r, const std::vector<broadcast_peer> &peers, const broadcast_request &asked);
 void proxy_request_begin_change(proxy_request &r, bool wait_pushed);
+
+// From now on the request ends when its client goes away, and so do its calls. For work of targets that nobody else needs. Requires: it
+// changes nothing.
+void proxy_request_end_with_client(proxy_request &r);
 
 template <typename request = proxy_request> request &proxy_request_make(proxy &p, exchange &x)
 {
