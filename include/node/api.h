@@ -18,6 +18,7 @@ inline constexpr std::string_view path_cluster = "/v1/cluster";
 inline constexpr std::string_view path_cluster_recover = "/v1/cluster/recover";
 inline constexpr std::string_view path_cluster_backup = "/v1/cluster/backup";
 inline constexpr std::string_view path_cluster_restore = "/v1/cluster/restore";
+inline constexpr std::string_view path_download = "/v1/download";
 inline constexpr std::string_view path_jobs = "/v1/jobs";
 inline constexpr std::string_view path_metrics = "/metrics";
 // For pods, on a listener of their own that serves nothing else: /v1/etl/_object/<etl>/<secret>/<object>.

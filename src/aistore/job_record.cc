@@ -49,7 +49,7 @@ std::string job_record_name(const cluster_job &job) { return job.kind + "[" + jo
 bool job_record_is_shown_running(const cluster_job &job, uint64_t now_ns)
 {
     static constexpr uint64_t idle_ns = 60'000'000'000;
-    bool idles = job.kind == "copy-listrange" || job.kind == "etl-listrange" || job.kind == "archive";
+    bool idles = job.kind == "copy-listrange" || job.kind == "etl-listrange" || job.kind == "archive" || job.kind == "download";
     return job.ended_ns == 0 || (idles && now_ns - job.ended_ns < idle_ns);
 }
 

@@ -5,7 +5,7 @@
 set -eu
 
 build="g++ meson ninja-build pkg-config libuv1-dev node-llhttp libcjson-dev libyaml-dev libcmocka-dev libsqlite3-dev libxxhash-dev libmsgpack-dev libcli11-dev libcurl4-openssl-dev zlib1g-dev libwslay-dev nettle-dev libarchive-dev libseccomp-dev bubblewrap iproute2 nftables python3"
-test="curl clang clang-format libclang-rt-14-dev procps util-linux wget libwww-perl python3-requests"
+test="curl openssl clang clang-format libclang-rt-14-dev procps util-linux wget libwww-perl python3-requests"
 clients="python3-venv"
 check="valgrind"
 lint="clang-tidy"

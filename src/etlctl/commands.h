@@ -57,6 +57,7 @@ exit_code command_job_wait(session &s);
 exit_code command_job_cancel(session &s);
 exit_code command_job_report(session &s);
 exit_code command_job_start(session &s);
+exit_code command_job_download(session &s);
 exit_code command_scrub(session &s);
 exit_code command_sync(session &s);
 

@@ -57,6 +57,7 @@ enum class command : uint8_t {
     job_wait,
     job_cancel,
     job_report,
+    job_download,
     job_start,
     scrub,
     sync,

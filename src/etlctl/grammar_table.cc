@@ -302,6 +302,18 @@ static constexpr command_row commands[] = {
         "List every object that failed in a job, and why",
         "With --retry-failed it begins a new job for these objects, with the options of the former one, and prints its id.\n",
         "  etlctl job report bqvIEUAyI\n  etlctl job report bqvIEUAyI -o name\n  etlctl job report bqvIEUAyI --retry-failed --wait\n"},
+    {command::job_download, "job", "download", "fetch",
+        {{"LINK", word_kind::none, true, false}, {"BUCKET[/NAME]", word_kind::object_or_bucket, true, false}},
+        changing | moving | flag_bit(flag::num_workers) | flag_bit(flag::wait),
+        "Let the targets download from the web, and print the job's id",
+        "LINK begins with http:// or https://. With ranges, as in https://example.org/train-{000..099}.tar, it spells many links; put it "
+        "in\n"
+        "quotes because of the shell. Without NAME an object is called like the last part of its link. A NAME that ends with / is a "
+        "folder\n"
+        "for it. What was downloaded from the same link before is skipped. From where targets may download, each of them decides\n"
+        "(etlnode --download-from).\n",
+        "  etlctl job download https://example.org/train-000.tar photos --wait\n"
+        "  etlctl job download 'https://example.org/train-{000..099}.tar' photos/train/ --wait\n"},
     {command::job_start, "job", "start", "", {{"KIND", word_kind::job_kind, true, false}, scope_word},
         changing | moving | flag_bit(flag::prefix) | flag_bit(flag::rate) | flag_bit(flag::wait), "Start a job, and print its id",
         "KIND is scrub, or rebalance, which lets a rebalance go on that `job cancel` has paused.\n", "  etlctl job start scrub photos\n"},

@@ -65,6 +65,7 @@ static exit_code run(session &s)
     case command::job_cancel: return command_job_cancel(s);
     case command::job_report: return command_job_report(s);
     case command::job_start: return command_job_start(s);
+    case command::job_download: return command_job_download(s);
     case command::scrub: return command_scrub(s);
     case command::sync: return command_sync(s);
     case command::version: return command_version(s);

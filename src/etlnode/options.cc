@@ -54,6 +54,11 @@ static constexpr option_row rows[] = {
     {"rebalance-rate", "BYTES", "auto", nullptr,
         "targets: give at most this many bytes a second to other targets, for example 50MiB (auto: as many as possible, and fewer while "
         "clients are served)"},
+    {"download-from", "WHERE", "", nullptr,
+        "targets: from where clients may have them download: public, private, none, a block of addresses, or a host; may be repeated "
+        "(default: public, and private if --listen is loopback)",
+        true},
+    {"download-ca", "FILE", "", nullptr, "targets: certificates (PEM) to trust for downloads by https instead of the system's"},
     {"require-framing", "[true|false]", "false", nullptr,
         "targets: reject pod answers that have neither Content-Length nor chunks, unless the spec sets require_framing"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl if K8S_HOST_NAME is set, otherwise kubectl-local)"},

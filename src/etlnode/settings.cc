@@ -312,6 +312,27 @@ static void read_names(const option_values &values, settings &s)
         s.problems.push_back(must_be(values, "pod-uid", "the uid of a pod", s.node.pod_uid));
 }
 
+// Who reaches this node only from its own machine could fetch by himself what that machine can reach.
+static void read_downloads(const option_values &values, settings &s)
+{
+    node_options &node = s.node;
+    std::vector<std::string> where = option_get_list(values, "download-from");
+    url_base base;
+    bool is_near = settings_is_loopback(node.listen_host) &&
+                   (node.advertise_url.empty() || (url_parse_base(node.advertise_url, base) && settings_is_loopback(base.host)));
+    if (where.empty())
+        node.downloads = {.allows_public = true, .allows_private = is_near};
+    for (const std::string &text : where) {
+        if (!address_rules_add(node.downloads, text))
+            s.problems.push_back(must_be(values, "download-from", address_rules_words, text));
+    }
+    if (where.size() > 1 && std::find(where.begin(), where.end(), "none") != where.end())
+        s.problems.push_back(settings_where(values, "download-from") + ": none stands for itself");
+    node.download_ca = option_get(values, "download-ca");
+    if (!node.download_ca.empty() && access(node.download_ca.c_str(), R_OK) != 0)
+        s.problems.push_back(settings_where(values, "download-ca") + ": " + text_escape(node.download_ca, 200) + " cannot be read");
+}
+
 // Every value of an option for targets, each by itself.
 static void read_target_values(const option_values &values, settings &s)
 {
@@ -343,6 +364,7 @@ static void read_target_values(const option_values &values, settings &s)
     if (!read_node_address(values, node.node_address, reason))
         note(reason);
     read_names(values, s);
+    read_downloads(values, s);
     if (std::string_view sandbox = option_get(values, "sandbox"); sandbox != "auto" && sandbox != "none")
         note(must_be(values, "sandbox", "auto or none", sandbox));
 }

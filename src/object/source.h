@@ -12,6 +12,7 @@
 #include "base/open_count.h"
 #include "http/stream.h"
 #include "port/env.h"
+#include "port/fetch.h"
 #include "store/store.h"
 
 namespace etlnode {
@@ -64,6 +65,14 @@ void source_chain_fail(source_chain &chain, error err);
 // The body of a call's answer. Requires: on_head has come (http/client/call.h); the source owns the call from now on. `patience_ms` is also
 // pause_ms. The caller has read the head, and adds to the facts what it says of the body.
 source source_call(call &c, uint64_t patience_ms);
+// What a fetch (port/fetch.h) gives, of which on_head has come without a failure. The source owns it from now on, until it says in the
+// notes that it is closed. Lifetime of the notes: until then.
+struct fetch_notes {
+    uint64_t given = 0; // bytes
+    fetch_failure failed;
+    bool is_closed = false;
+};
+source source_fetch(env &e, fetch *f, uint64_t size, uint64_t patience_ms, fetch_notes &notes);
 // Bytes that are here already.
 source source_memory(env &e, std::string content, source_facts facts);
 

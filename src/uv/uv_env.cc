@@ -181,6 +181,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
     e->proc = &uv_proc_port;
     e->net = &uv_net_port;
     e->disk = &uv_disk_port;
+    e->fetch = &uv_web_port;
     e->random.state = options.seed != 0 ? options.seed : kernel_seed();
 
     error err = uv_net_begin(*w);
@@ -266,6 +267,7 @@ static void end_all(uv_world &w)
     uv_proc_end_all(w);
     uv_clock_end_all(w);
     uv_disk_end_all(w);
+    uv_web_end_all(w);
 }
 
 error uv_env_free(env *e)

@@ -18,6 +18,7 @@
 #include "port/clock.h"
 #include "port/disk.h"
 #include "port/env.h"
+#include "port/fetch.h"
 #include "port/index.h"
 #include "port/ledger.h"
 #include "port/meta.h"
@@ -73,6 +74,7 @@ struct uv_post {
 };
 
 struct uv_database;
+struct uv_web;
 struct uv_signal_slot;
 
 struct uv_relay_pipe {
@@ -118,6 +120,7 @@ struct uv_world {
     size_t syncs_max = 1;
 
     uv_database *database = nullptr;
+    uv_web *fetches = nullptr; // from the first one on
     // stream_buffer_size bytes for reads that are consumed at once. Not initialised: pages that no read has filled cost no memory.
     std::unique_ptr<char[]> scratch;
 };
@@ -153,6 +156,7 @@ void uv_relay_end_all(uv_world &w);
 void uv_proc_end_all(uv_world &w);
 void uv_clock_end_all(uv_world &w);
 void uv_disk_end_all(uv_world &w);
+void uv_web_end_all(uv_world &w);
 
 error uv_net_begin(uv_world &w);
 // Waits for sockets and for libuv, at most timeout_ms (-1: for ever), then serves the sockets. Returns true if libuv has events.
@@ -175,5 +179,6 @@ extern const disk_port uv_disk_port;
 extern const index_port uv_index_port;
 extern const ledger_port uv_ledger_port;
 extern const meta_port uv_meta_port;
+extern const fetch_port uv_web_port;
 
 } // namespace etlnode

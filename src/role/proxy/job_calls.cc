@@ -33,7 +33,7 @@ static std::string kinds_text()
 {
     std::string text;
     for (const job_kind *kind : job_kinds())
-        text += proxy_is_bucket_job(kind->name) ? std::string() : std::string(kind->name) + ", ";
+        text += proxy_is_bucket_job(kind->name) || kind->is_external ? std::string() : std::string(kind->name) + ", ";
     return text + std::string(rebalance_kind);
 }
 
@@ -144,6 +144,12 @@ static void start(job_change &r, const cJSON *value)
         proxy_request_fail(r, kind.empty() ? error_code::bad_request : error_code::not_implemented,
             kind.empty() ? "which kind of job? there are: " + kinds_text()
                          : "there is no job of kind \"" + text_escape(kind) + "\"; there are: " + kinds_text());
+        return;
+    }
+    const job_kind *known = job_kind_find(kind);
+    if (known != nullptr && known->is_external) {
+        proxy_request_fail(
+            r, error_code::bad_request, "a job of kind " + std::string(kind) + " is started by a call of its own (docs/PROTOCOL.md)");
         return;
     }
     if (proxy_is_bucket_job(kind)) {

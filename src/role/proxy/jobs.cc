@@ -17,6 +17,7 @@
 #include "codec/url.h"
 #include "control/bucket_moves.h"
 #include "job/archive_order.h"
+#include "job/download_order.h"
 #include "job/job_machine.h"
 #include "port/clock.h"
 #include "role/proxy/job_names.h"
@@ -88,6 +89,12 @@ static void fail_without_maker(proxy_job_sum &sum, const std::string &maker)
         sum.error = "target " + maker + ", which made the archive, has left the cluster: begin the job again";
 }
 
+// Of a download, the share of a target is what it owns (role/target/download_jobs.cc): it counts as done only in the placement in force.
+static bool is_outdated(const proxy &p, const cluster_job &job, const ledger_job &row)
+{
+    return job.kind == download_kind && row.state == job_done && row.pass != document_epoch(proxy_document(p)) + 1;
+}
+
 proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
 {
     proxy_job_sum sum;
@@ -105,7 +112,7 @@ proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)
         const job_report *report = target != p.targets.end() ? proxy_job_report(target->second, job.id) : nullptr;
         if (report != nullptr)
             add_report(sum, peer.id, *report);
-        bool has_ended = report != nullptr && report->row.ended_ns != 0;
+        bool has_ended = report != nullptr && report->row.ended_ns != 0 && !is_outdated(p, job, report->row);
         if (!has_ended && proxy_target_is_silent(p, peer.id))
             sum.waiting = "target " + peer.id + " is silent";
         sum.is_over = sum.is_over && has_ended;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address_rules.h"
 #include "base/error.h"
 #include "etl/pod_security.h"
 #include "port/env.h"
@@ -44,6 +45,8 @@ struct node_options {
     uint64_t out_of_space = 95;   // percent: writes are refused while the disk is used to this extent; 100: never for that reason
     uint64_t rebalance_rate = 0;  // bytes a second that this target gives to others; 0: it follows the clients' load
     bool require_framing = false; // the default for ETLs whose spec does not say
+    address_rules downloads;      // from where it may download
+    std::string download_ca;      // file with certificates that are trusted for that instead of the system's; empty: the system's
     uint64_t descriptors_max = 0; // how many descriptors the process may open (RLIMIT_NOFILE); 0: unknown
 };
 

@@ -6,6 +6,7 @@
 // Normal   the document says which jobs there are; the heartbeat says how far those are that are not over in the document.
 // Limits   job_failures_page_max.
 #include "role/target/copies.h"
+#include "role/target/downloads.h"
 #include "role/target/job_names.h"
 #include "role/target/rebalance.h"
 
@@ -108,6 +109,7 @@ void target_sync_jobs(target &t)
     }
     job_host_sync(*t.jobs, std::move(orders));
     target_sync_archives(t);
+    target_sync_downloads(t);
     target_rebalance_look(t); // it may have been paused, or may go on
 }
 
@@ -137,9 +139,11 @@ ledger_job target_rebalance_row(const target &t, uint64_t epoch)
     return row;
 }
 
-// What the pass has in hand is newer than the ledger.
+// What the pass, or a download, has in hand is newer than the ledger.
 static job_report newest_report(const target &t, job_report report)
 {
+    if (target_download_report(t, report))
+        return report;
     if (t.giving == nullptr || t.giving->row.id != report.row.id)
         return report;
     return {t.giving->row, target_rebalance_is_paused(t) ? "paused" : t.giving->waiting};

@@ -92,7 +92,9 @@ static void begin(void *arg)
         return;
     }
     copy_refusal refusal;
-    if (!target_copy_sink(*run.t, {.bucket = request.bucket, .name = request.name, .request_id = request.request_id}, run.to, refusal)) {
+    if (!target_copy_sink(*run.t,
+            {.bucket = request.bucket, .name = request.name, .request_id = request.request_id, .made_from = request.made_from}, run.to,
+            refusal)) {
         end(run, make_error(refusal.code), std::move(refusal.text));
         return;
     }

@@ -14,8 +14,9 @@ struct join_request {
     std::string bucket, name;       // of the object to be
     uint64_t bucket_created_ns = 0; // of the bucket that is meant; 0: the one that there is
     std::string request_id;
-    std::string custom; // kept beside the content (store/object_extras.h)
-    source from;        // the join owns it, whatever happens
+    std::string custom;    // kept beside the content (store/object_extras.h)
+    std::string made_from; // what a job makes it from; empty: no job does
+    source from;           // the join owns it, whatever happens
     // Once, when the object is durable or nothing was stored, not before target_join returns. Then `text` says why, for the client.
     void (*on_done)(void *arg, error err, const std::string &text, uint64_t bytes) = nullptr;
     void *arg = nullptr;

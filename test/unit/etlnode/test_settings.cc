@@ -75,6 +75,15 @@ static void defaults_are_usable(void **)
     test_eq(read_with("target", "out-of-space", "100").node.out_of_space, 100u);
     test_eq(target.node.rebalance_rate, 0u);
     test_eq(read_with("target", "rebalance-rate", "50MiB/s").node.rebalance_rate, 50u << 20);
+    test_true(target.node.downloads.allows_public && target.node.downloads.allows_private);
+    outcome open = read_with("target", "listen", "10.0.0.5:8081");
+    test_true(open.node.downloads.allows_public && !open.node.downloads.allows_private);
+    outcome behind = read_with("target", "advertise-url", "http://storage1:8081");
+    test_true(behind.node.downloads.allows_public && !behind.node.downloads.allows_private);
+    outcome chosen = read_with("target", "download-from", "10.0.0.0/8\n*.example.org");
+    test_true(!chosen.node.downloads.allows_public && !chosen.node.downloads.allows_private);
+    test_eq(chosen.node.downloads.blocks.size(), 1u);
+    test_eq(chosen.node.downloads.hosts.size(), 1u);
     test_true(target.node.security == pod_security::baseline);
     test_false(target.node.require_framing);
     test_true(read_with("target", "require-framing", "true").node.require_framing);
@@ -138,6 +147,9 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "out-of-space", "101", "a percentage from 1 to 100"},
         {"target", "out-of-space", "95%", "without a sign"},
         {"target", "rebalance-rate", "0", "auto, or bytes a second"},
+        {"target", "download-from", "10.0.0.0/33", "public, private, none"},
+        {"target", "download-from", "public\nnone", "none stands for itself"},
+        {"target", "download-ca", "/nowhere/ca.pem", "/nowhere/ca.pem cannot be read"},
         {"target", "rebalance-rate", "fast", "auto, or bytes a second"},
         {"target", "node-address", "http://node1", "a host name or an IP address"},
         {"target", "node-address", "node1:30000", "without a port"},
