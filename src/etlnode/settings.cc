@@ -333,6 +333,19 @@ static void read_downloads(const option_values &values, settings &s)
         s.problems.push_back(settings_where(values, "download-ca") + ": " + text_escape(node.download_ca, 200) + " cannot be read");
 }
 
+static void read_promotes(const option_values &values, settings &s)
+{
+    for (std::string text : option_get_list(values, "promote-from")) {
+        while (text.size() > 1 && text.ends_with('/'))
+            text.pop_back();
+        bool is_plain = text.starts_with('/') && (text + "/").find("//") == std::string::npos &&
+                        (text + "/").find("/./") == std::string::npos && (text + "/").find("/../") == std::string::npos;
+        if (!is_plain || text == "/")
+            s.problems.push_back(must_be(values, "promote-from", "an absolute path of a directory, without . and ..", text));
+        s.node.promote_from.push_back(std::move(text));
+    }
+}
+
 // Every value of an option for targets, each by itself.
 static void read_target_values(const option_values &values, settings &s)
 {
@@ -365,6 +378,7 @@ static void read_target_values(const option_values &values, settings &s)
         note(reason);
     read_names(values, s);
     read_downloads(values, s);
+    read_promotes(values, s);
     if (std::string_view sandbox = option_get(values, "sandbox"); sandbox != "auto" && sandbox != "none")
         note(must_be(values, "sandbox", "auto or none", sandbox));
 }

@@ -48,6 +48,8 @@ source source_stored(
 source source_stored_part(env &e, store &objects, const store_object *object, open_count &at_disk, uint64_t offset, uint64_t size);
 // `size` bytes of a file that nobody changes, from its start. Other bytes than those of `checksum` (XXH64) end it with `corrupt`.
 source source_file(env &e, std::string path, uint64_t size, uint64_t checksum, open_count &at_disk);
+// The first `size` bytes of a file, which the source owns. A shorter one ends it with `end_of_stream`.
+source source_opened(env &e, disk_file *file, uint64_t size, open_count &at_disk);
 
 // Sources one after the other, as one. Each is asked for when the one before has ended, so memory and descriptors are those of one.
 struct source_chain;

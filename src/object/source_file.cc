@@ -21,6 +21,7 @@ struct file_source {
     env *e = nullptr;
     std::string path;
     uint64_t size = 0;
+    bool has_checksum = true;
     uint64_t checksum = 0;
     open_count *at_disk = nullptr;
     disk_file *file = nullptr;
@@ -80,11 +81,12 @@ static void on_read(void *arg, error err, size_t count)
 {
     file_source &s = source_of(arg);
     if (!err && count == 0)
-        err = make_error(error_code::corrupt, "a part is shorter than it was");
+        err = s.has_checksum ? make_error(error_code::corrupt, "a part is shorter than it was")
+                             : make_error(error_code::end_of_stream, "the file was shortened meanwhile");
     s.filled = err ? 0 : count;
     if (s.filled > 0)
         XXH64_update(s.hash, s.buffer.get(), s.filled);
-    if (!err && s.given + s.filled == s.size && XXH64_digest(s.hash) != s.checksum)
+    if (!err && s.has_checksum && s.given + s.filled == s.size && XXH64_digest(s.hash) != s.checksum)
         err = make_error(error_code::corrupt, "a part has other bytes than it had");
     end(s, err);
 }
@@ -162,13 +164,10 @@ static void close(void *self)
     free_when_idle(s);
 }
 
-source source_file(env &e, std::string path, uint64_t size, uint64_t checksum, open_count &at_disk)
+static source make(env &e, uint64_t size, open_count &at_disk, file_source *s)
 {
-    auto *s = new file_source;
     s->e = &e;
-    s->path = std::move(path);
     s->size = size;
-    s->checksum = checksum;
     s->at_disk = &at_disk;
     s->hash = XXH64_createState();
     CHECK(s->hash != nullptr);
@@ -176,6 +175,22 @@ source source_file(env &e, std::string path, uint64_t size, uint64_t checksum, o
     source_facts facts;
     facts.size = size;
     return {std::move(facts), {&ops, s}, close, disk_patience_ms, nullptr};
+}
+
+source source_file(env &e, std::string path, uint64_t size, uint64_t checksum, open_count &at_disk)
+{
+    auto *s = new file_source;
+    s->path = std::move(path);
+    s->checksum = checksum;
+    return make(e, size, at_disk, s);
+}
+
+source source_opened(env &e, disk_file *file, uint64_t size, open_count &at_disk)
+{
+    auto *s = new file_source;
+    s->file = file;
+    s->has_checksum = false;
+    return make(e, size, at_disk, s);
 }
 
 } // namespace etlnode

@@ -22,6 +22,7 @@ struct index_port;
 struct ledger_port;
 struct meta_port;
 struct fetch_port;
+struct folder_port;
 
 struct env {
     const clock_port *clock = nullptr;
@@ -31,10 +32,11 @@ struct env {
     const index_port *index = nullptr;
     const ledger_port *ledger = nullptr;
     const meta_port *meta = nullptr;
-    const fetch_port *fetch = nullptr; // may be null: this world has no web
-    rng random;                        // ids, jitter
-    uint64_t next_machine_id = 1;      // for machines whose module has no counter of its own; appears in traces
-    void *impl = nullptr;              // private to the implementation
+    const fetch_port *fetch = nullptr;   // may be null: this world has no web
+    const folder_port *folder = nullptr; // may be null: it has no folders of others
+    rng random;                          // ids, jitter
+    uint64_t next_machine_id = 1;        // for machines whose module has no counter of its own; appears in traces
+    void *impl = nullptr;                // private to the implementation
 };
 
 } // namespace etlnode

@@ -207,7 +207,7 @@ static void run_call(uv_job *job)
 
 // On the loop.
 
-static disk_file *new_file(uv_world &w, int fd)
+disk_file *uv_file_make(uv_world &w, int fd)
 {
     auto *file = new disk_file;
     file->world = &w;
@@ -246,7 +246,7 @@ static void finish_call(uv_job *job)
     if (j->file != nullptr)
         j->file->jobs--;
     switch (j->call) {
-    case disk_call::open: j->on_open(j->arg, j->err, j->err ? nullptr : new_file(*job->world, j->fd), j->file_size); break;
+    case disk_call::open: j->on_open(j->arg, j->err, j->err ? nullptr : uv_file_make(*job->world, j->fd), j->file_size); break;
     case disk_call::close: break;
     case disk_call::read: j->on_read(j->arg, j->err, j->err ? 0 : j->count); break;
     case disk_call::list: j->on_list(j->arg, j->err, j->names); break;
@@ -373,7 +373,7 @@ static disk_file *disk_twin_of(disk_file *file)
 {
     CHECK(!file->closed);
     int fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
-    return fd >= 0 ? new_file(*file->world, fd) : nullptr;
+    return fd >= 0 ? uv_file_make(*file->world, fd) : nullptr;
 }
 
 static void disk_work_start(env &e, disk_file *file, disk_run run, disk_on_done on_done, void *arg)

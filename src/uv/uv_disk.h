@@ -35,6 +35,8 @@ struct disk_file {
     ~disk_file();
 };
 
+// A file that a job has opened. For the loop.
+disk_file *uv_file_make(uv_world &w, int fd);
 // Frees the file if the caller has closed it and no job uses it.
 void uv_file_release(disk_file *file);
 

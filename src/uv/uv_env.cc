@@ -182,6 +182,7 @@ error uv_env_make(const uv_env_options &options, env **out_env, std::string &out
     e->net = &uv_net_port;
     e->disk = &uv_disk_port;
     e->fetch = &uv_web_port;
+    e->folder = &uv_folder_port;
     e->random.state = options.seed != 0 ? options.seed : kernel_seed();
 
     error err = uv_net_begin(*w);

@@ -19,6 +19,7 @@
 #include "port/disk.h"
 #include "port/env.h"
 #include "port/fetch.h"
+#include "port/folder.h"
 #include "port/index.h"
 #include "port/ledger.h"
 #include "port/meta.h"
@@ -180,5 +181,6 @@ extern const index_port uv_index_port;
 extern const ledger_port uv_ledger_port;
 extern const meta_port uv_meta_port;
 extern const fetch_port uv_web_port;
+extern const folder_port uv_folder_port;
 
 } // namespace etlnode

@@ -7,7 +7,7 @@
 namespace etlnode {
 
 static constexpr const job_kind *kinds[] = {&job_kind_scrub, &job_kind_copy_bucket, &job_kind_copy_list, &job_kind_transform_bucket,
-    &job_kind_transform_list, &job_kind_move_bucket, &job_kind_delete_list, &job_kind_archive, &job_kind_download};
+    &job_kind_transform_list, &job_kind_move_bucket, &job_kind_delete_list, &job_kind_archive, &job_kind_download, &job_kind_promote};
 
 std::span<const job_kind *const> job_kinds() { return kinds; }
 

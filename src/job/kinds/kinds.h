@@ -10,7 +10,7 @@
 namespace etlnode {
 
 extern const job_kind job_kind_archive;
-extern const job_kind job_kind_download;
+extern const job_kind job_kind_download, job_kind_promote;
 extern const job_kind job_kind_scrub;
 extern const job_kind job_kind_copy_bucket, job_kind_copy_list;
 extern const job_kind job_kind_transform_bucket, job_kind_transform_list;

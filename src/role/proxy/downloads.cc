@@ -287,7 +287,7 @@ static void on_reports(download_request &r, std::vector<broadcast_answer> answer
     }
     proxy_jobs_settle(*r.p);
     broadcast_request asked;
-    asked.target = "/v1/node/downloads/" + url_encode(r.id);
+    asked.target = "/v1/node/shares/" + url_encode(r.id);
     asked.deadline_ms = etl_status_timeout_ms;
     proxy_request_broadcast<on_tasks>(r, proxy_speaking_peers(*r.p), asked);
 }

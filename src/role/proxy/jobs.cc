@@ -19,6 +19,7 @@
 #include "job/archive_order.h"
 #include "job/download_order.h"
 #include "job/job_machine.h"
+#include "job/promote_order.h"
 #include "port/clock.h"
 #include "role/proxy/job_names.h"
 
@@ -89,10 +90,12 @@ static void fail_without_maker(proxy_job_sum &sum, const std::string &maker)
         sum.error = "target " + maker + ", which made the archive, has left the cluster: begin the job again";
 }
 
-// Of a download, the share of a target is what it owns (role/target/download_jobs.cc): it counts as done only in the placement in force.
+// Of a job that brings objects in, a target's share is what it owns (role/target/shares.cc): it counts as done only in the placement in
+// force.
 static bool is_outdated(const proxy &p, const cluster_job &job, const ledger_job &row)
 {
-    return job.kind == download_kind && row.state == job_done && row.pass != document_epoch(proxy_document(p)) + 1;
+    bool is_shared_out = job.kind == download_kind || job.kind == promote_kind;
+    return is_shared_out && row.state == job_done && row.pass != document_epoch(proxy_document(p)) + 1;
 }
 
 proxy_job_sum proxy_job_sum_up(const proxy &p, const cluster_job &job)

@@ -27,7 +27,6 @@ static void serve_none(proxy &, exchange &x, const route_match &)
 // --- routes
 
 static constexpr route rows[] = {
-    ROUTE("POST", "/v1/objects/{bucket}", serve_not_implemented, "501: promote and the like"),
     ROUTE("POST", "/v1/etl/build", serve_not_implemented, "501: transforms given as code"),
     ROUTE("GET", "/v1/sort", serve_none, "`[]`: there are no dsort jobs"),
     ROUTE("POST", "/v1/sort", serve_not_implemented, "501: dsort"),

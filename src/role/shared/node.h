@@ -42,12 +42,13 @@ struct node_options {
     pod_security security = pod_security::baseline; // what is added to ETL pods
     std::string node_address;                       // of this Kubernetes node as clients reach it; empty: as Kubernetes reports it
     uint64_t pod_ready_wait_ms = 5'000;
-    uint64_t out_of_space = 95;   // percent: writes are refused while the disk is used to this extent; 100: never for that reason
-    uint64_t rebalance_rate = 0;  // bytes a second that this target gives to others; 0: it follows the clients' load
-    bool require_framing = false; // the default for ETLs whose spec does not say
-    address_rules downloads;      // from where it may download
-    std::string download_ca;      // file with certificates that are trusted for that instead of the system's; empty: the system's
-    uint64_t descriptors_max = 0; // how many descriptors the process may open (RLIMIT_NOFILE); 0: unknown
+    uint64_t out_of_space = 95;            // percent: writes are refused while the disk is used to this extent; 100: never for that reason
+    uint64_t rebalance_rate = 0;           // bytes a second that this target gives to others; 0: it follows the clients' load
+    bool require_framing = false;          // the default for ETLs whose spec does not say
+    address_rules downloads;               // from where it may download
+    std::string download_ca;               // file with certificates that are trusted for that instead of the system's; empty: the system's
+    std::vector<std::string> promote_from; // directories whose files clients may have made objects; none: no files
+    uint64_t descriptors_max = 0;          // how many descriptors the process may open (RLIMIT_NOFILE); 0: unknown
 };
 
 // For the start of either role: refuses options that its node cannot have. `out` gets the others, its URLs without slashes at the end.

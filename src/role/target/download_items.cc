@@ -44,7 +44,7 @@ struct download_item {
     uint64_t tries = 0;
     uint64_t total = 0, started_ns = 0;
     std::string waiting;
-    download_outcome outcome;
+    share_outcome outcome;
 };
 
 // --- the end
@@ -52,9 +52,9 @@ struct download_item {
 static void end(download_item &item)
 {
     timer_free(*item.t->e, item.again);
-    download_outcome outcome = std::move(item.outcome);
+    share_outcome outcome = std::move(item.outcome);
     outcome.is_stopped = item.is_stopped;
-    item.wish.on_done(item.wish.arg, &item, outcome);
+    share_item_ended(*item.wish.run, &item, outcome);
     delete &item;
 }
 
@@ -86,21 +86,6 @@ static void rest(download_item &item, uint64_t ms, std::string why)
 
 // --- what went wrong
 
-static bool lies_here(error_code code)
-{
-    switch (code) {
-    case error_code::no_space:
-    case error_code::unavailable:
-    case error_code::not_ready:
-    case error_code::overloaded:
-    case error_code::other_epoch:
-    case error_code::stopping:
-    case error_code::too_many_files:
-    case error_code::canceled: return true;
-    default: return false;
-    }
-}
-
 // At this node, or at another one of the cluster.
 static void fail_here(download_item &item, error err, const std::string &text)
 {
@@ -109,7 +94,7 @@ static void fail_here(download_item &item, error err, const std::string &text)
         return;
     }
     std::string why = text.empty() ? error_text(err) : text;
-    if (lies_here(err.code)) {
+    if (share_lies_here(err.code)) {
         item.tries--; // the web is not to blame
         rest(item, job_rest_ms, why);
     } else if (error_is_retryable(err.code) && item.tries < job_tries_max) {
@@ -281,7 +266,7 @@ void download_item_stop(download_item &item)
     }
 }
 
-download_progress download_item_progress(const download_item &item)
+share_progress download_item_progress(const download_item &item)
 {
     return {.name = item.wish.name,
         .bytes = item.is_storing ? item.notes.given : 0,

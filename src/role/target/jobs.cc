@@ -6,9 +6,9 @@
 // Normal   the document says which jobs there are; the heartbeat says how far those are that are not over in the document.
 // Limits   job_failures_page_max.
 #include "role/target/copies.h"
-#include "role/target/downloads.h"
 #include "role/target/job_names.h"
 #include "role/target/rebalance.h"
+#include "role/target/shares.h"
 
 #include <algorithm>
 
@@ -109,7 +109,7 @@ void target_sync_jobs(target &t)
     }
     job_host_sync(*t.jobs, std::move(orders));
     target_sync_archives(t);
-    target_sync_downloads(t);
+    target_sync_shares(t);
     target_rebalance_look(t); // it may have been paused, or may go on
 }
 
@@ -139,10 +139,10 @@ ledger_job target_rebalance_row(const target &t, uint64_t epoch)
     return row;
 }
 
-// What the pass, or a download, has in hand is newer than the ledger.
+// What the pass, or a share of another job, has in hand is newer than the ledger.
 static job_report newest_report(const target &t, job_report report)
 {
-    if (target_download_report(t, report))
+    if (target_share_report(t, report))
         return report;
     if (t.giving == nullptr || t.giving->row.id != report.row.id)
         return report;

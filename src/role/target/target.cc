@@ -225,7 +225,7 @@ static void drain(void *arg)
         http_server_drain(*t.public_server);
     target_held_stop(t);
     target_rebalance_stop(t);
-    target_stop_downloads(t);
+    target_stop_shares(t);
     if (t.jobs != nullptr)
         job_host_stop(*t.jobs);
 }
@@ -256,7 +256,7 @@ static void close(void *arg)
     target_rebalance_cut(t);
     target_cut_peer_calls(t);
     target_end_archives(t);
-    target_end_downloads(t);
+    target_end_shares(t);
     target_cut_joins(t);
     stop_server(t.public_server);
     target_end_uploads(t);
@@ -356,7 +356,7 @@ void target_free(target *t)
     target_space_end(*t);
     target_rebalance_free(*t);
     target_end_archives(*t);
-    target_end_downloads(*t);
+    target_end_shares(*t);
     target_end_uploads(*t);
     if (t->public_server != nullptr) // otherwise its start failed
         http_server_stop(*t->public_server);

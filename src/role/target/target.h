@@ -28,17 +28,17 @@ namespace etlnode {
 
 inline constexpr const char *target_document_name = "cluster"; // of the cluster document in port/meta.h
 
-struct object_query;     // aistore/object_query.h
-struct transfer_host;    // transfer/transfer.h
-struct member;           // control/member_machine.h: registration with the proxy
-struct rebalance;        // rebalance.cc: a pass that gives objects to their owners
-struct job_host;         // job/job_host.h
-struct target_uploads;   // uploads.cc: objects that come in parts
-struct target_archives;  // archive_jobs.cc: jobs that make archives
-struct target_downloads; // download_jobs.cc: jobs that download
-struct target_join_run;  // joins.cc: an object being made from a source
-struct renaming;         // rename.cc: an object that gets another name
-struct held_request;     // held_answers.cc: a call that is answered when what it asks about is decided
+struct object_query;    // aistore/object_query.h
+struct transfer_host;   // transfer/transfer.h
+struct member;          // control/member_machine.h: registration with the proxy
+struct rebalance;       // rebalance.cc: a pass that gives objects to their owners
+struct job_host;        // job/job_host.h
+struct target_uploads;  // uploads.cc: objects that come in parts
+struct target_archives; // archive_jobs.cc: jobs that make archives
+struct target_shares;   // shares.cc: jobs that bring objects in
+struct target_join_run; // joins.cc: an object being made from a source
+struct renaming;        // rename.cc: an object that gets another name
+struct held_request;    // held_answers.cc: a call that is answered when what it asks about is decided
 
 // A caller that waits until a document is stored.
 struct target_waiter {
@@ -143,12 +143,12 @@ struct target {
     open_count requests; // requests of the proxy in progress
     // held_answers.cc
     std::vector<held_request *> held;
-    target_uploads *uploads = nullptr;     // uploads.cc; null: there were none
-    std::vector<target_join_run *> joins;  // joins.cc: in progress
-    std::vector<renaming *> renames;       // rename.cc: in progress or waiting, in the order in which they came
-    target_archives *archives = nullptr;   // archive_jobs.cc; null: there were none
-    target_downloads *downloads = nullptr; // download_jobs.cc; null: there were none
-    std::vector<std::string> appending;    // archive_append.cc: archives that get a member now
+    target_uploads *uploads = nullptr;    // uploads.cc; null: there were none
+    std::vector<target_join_run *> joins; // joins.cc: in progress
+    std::vector<renaming *> renames;      // rename.cc: in progress or waiting, in the order in which they came
+    target_archives *archives = nullptr;  // archive_jobs.cc; null: there were none
+    target_shares *shares = nullptr;      // shares.cc; null: there were none
+    std::vector<std::string> appending;   // archive_append.cc: archives that get a member now
     uint64_t next_held_id = 1;
     // heartbeat.cc
     call *registration = nullptr;
@@ -259,10 +259,10 @@ void target_sync_jobs(target &t);
 // archive_jobs.cc: begins and ends those that the document lists.
 void target_sync_archives(target &t);
 void target_end_archives(target &t);
-// download_jobs.cc: likewise. Those that run are paused by target_stop_downloads, and go on at the next start.
-void target_sync_downloads(target &t);
-void target_stop_downloads(target &t);
-void target_end_downloads(target &t);
+// shares.cc: likewise. Those that run are paused by target_stop_shares, and go on at the next start.
+void target_sync_shares(target &t);
+void target_stop_shares(target &t);
+void target_end_shares(target &t);
 // An array of reports: of the jobs that the document does not call over, or of all.
 json_ptr target_job_reports(const target &t, bool with_ended);
 

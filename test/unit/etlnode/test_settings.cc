@@ -80,6 +80,8 @@ static void defaults_are_usable(void **)
     test_true(open.node.downloads.allows_public && !open.node.downloads.allows_private);
     outcome behind = read_with("target", "advertise-url", "http://storage1:8081");
     test_true(behind.node.downloads.allows_public && !behind.node.downloads.allows_private);
+    outcome promoting = read_with("target", "promote-from", "/data/in/\n/srv");
+    test_true(promoting.node.promote_from == std::vector<std::string>({"/data/in", "/srv"}) && target.node.promote_from.empty());
     outcome chosen = read_with("target", "download-from", "10.0.0.0/8\n*.example.org");
     test_true(!chosen.node.downloads.allows_public && !chosen.node.downloads.allows_private);
     test_eq(chosen.node.downloads.blocks.size(), 1u);
@@ -149,6 +151,9 @@ static void wrong_values_say_where_they_came_from(void **)
         {"target", "rebalance-rate", "0", "auto, or bytes a second"},
         {"target", "download-from", "10.0.0.0/33", "public, private, none"},
         {"target", "download-from", "public\nnone", "none stands for itself"},
+        {"target", "promote-from", "data", "an absolute path of a directory"},
+        {"target", "promote-from", "/data/../etc", "an absolute path of a directory"},
+        {"target", "promote-from", "/", "an absolute path of a directory"},
         {"target", "download-ca", "/nowhere/ca.pem", "/nowhere/ca.pem cannot be read"},
         {"target", "rebalance-rate", "fast", "auto, or bytes a second"},
         {"target", "node-address", "http://node1", "a host name or an IP address"},

@@ -64,7 +64,7 @@ static void bad_input_is_refused(void **state)
     const role_case cases[] = {
         {"GET /v1/objects/b", nullptr, 400, "the path has no object name"},
         {"PUT /v1/objects/b", "", 400, "the path has no object name"},
-        {"POST /v1/objects/b", "", 501, "POST /v1/objects/{bucket} is not implemented"},
+        {"POST /v1/objects/b", "", 400, "which action? expected promote"},
         {"GET /v1/objects/b%2/o", nullptr, 400, "the bucket name in the path is not properly percent-encoded"},
         {"GET /v1/objects/b/o%zz", nullptr, 400, "the object name in the path is not properly percent-encoded"},
         {"GET /v1/objects/b/o%00", nullptr, 400, "the object name in the path has a NUL byte"},

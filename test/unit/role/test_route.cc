@@ -48,11 +48,13 @@ static void paths_find_their_handlers(void **)
     check(proxy_find("POST", "/v1/buckets/b"), "serve_bucket_post", {"b"});
     check(proxy_find("POST", "/v1/buckets/b/"), "serve_bucket_post", {"b"});
     check(proxy_find("POST", "/v1/buckets/b/more"), "serve_path_too_long", {"b", "more"});
+    check(proxy_find("POST", "/v1/objects/b"), "serve_promote", {"b"});
+    check(target_find("GET", "/v1/node/promote"), "serve_look", {});
     check(proxy_find("POST", "/v1/download"), "serve_start", {});
     check(proxy_find("GET", "/v1/download"), "serve_status", {});
     check(proxy_find("DELETE", "/v1/download/abort"), "serve_abort", {});
     check(proxy_find("DELETE", "/v1/download/remove"), "serve_remove", {});
-    check(target_find("GET", "/v1/node/downloads/j"), "serve_tasks", {"j"});
+    check(target_find("GET", "/v1/node/shares/j"), "serve_tasks", {"j"});
     check(proxy_find("GET", "/v1/objects/b/o"), "redirect_object", {"b", "o"});
     check(proxy_find("PUT", "/v1/objects/b/a//b/%2F/c"), "redirect_object", {"b", "a//b/%2F/c"});
     check(proxy_find("GET", "/v1/objects/b"), "serve_object_missing", {"b"});
