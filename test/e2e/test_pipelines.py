@@ -38,6 +38,16 @@ class H(Base):
     def direct(self, data):
         """Puts the result where the target says, as AIStore's servers do."""
         url, base = urllib.parse.urlsplit(self.headers["Ais-Node-Url"]), urllib.parse.urlsplit(os.environ["AIS_TARGET_URL"])
+        if "torn" in HOW:
+            target = http.client.HTTPConnection(url.netloc, timeout=30)
+            target.putrequest("PUT", base.path + url.path + "?" + url.query)
+            target.putheader("Content-Length", str(len(data) + 100))
+            target.endheaders()
+            target.send(data)
+            time.sleep(1)
+            if "open" not in HOW: target.close()
+            else: come.append(target)
+            return self.reply(b"")
         for number in range(2 if "twice" in HOW else 1):
             target = http.client.HTTPConnection(url.netloc, timeout=30)
             target.request("PUT", base.path + url.path + "?" + url.query, b"put " + data if "chunked" not in HOW else iter([b"put ", data]), encode_chunked=True,
@@ -323,6 +333,19 @@ def case_pods_put_results_themselves():
     until(is_tidy, "nothing is left")
 
 
+def case_what_a_pod_puts_in_part_is_no_result():
+    """It breaks off, or still goes on, and the pod says that all is well."""
+    cluster = world["cluster"]
+    for name, how in (("torn", "direct torn"), ("open", "direct torn open")):
+        etl = cluster.init(pod_spec(name, "test/wrap:1", mode="hpush://", command=["/srv.py", "80", "D", "length", how], annotations={"support_direct_put": "true"}))
+        for label in ("1 B", "5 MiB"):
+            for etls in ([etl], ["push", etl]):
+                refused(keep(label, "in part", etls), 502, "what it put did not come here whole")
+                assert cluster.get("dst", "in part").status == 404
+        until(is_tidy, "nothing is left, and nothing is read any more")
+        cluster.stop_etl(etl)
+
+
 def case_clients_come_before_jobs():
     """While a client waits, two of a job's objects are at the pod. Another ETL's job goes on."""
     cluster = world["cluster"]
@@ -407,6 +430,7 @@ with harness.Cluster(targets=2) as made:
         ("pipelines do not wait for each other", case_pipelines_do_not_wait_for_each_other),
         ("jobs", case_jobs),
         ("pods put results themselves", case_pods_put_results_themselves),
+        ("what a pod puts in part is no result", case_what_a_pod_puts_in_part_is_no_result),
         ("clients come before jobs", case_clients_come_before_jobs),
         ("a stage is stopped", case_a_stage_is_stopped),
     ])
