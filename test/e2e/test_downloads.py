@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import ssl
 import subprocess
 import tempfile
@@ -340,6 +341,31 @@ def case_a_killed_target_goes_on():
     cluster().wait_registered()
     now = ended(while_proxy, 120)
     assert (now["finished_cnt"], now["error_cnt"]) == (41, 0), now
+
+
+def case_a_target_that_is_stopped_goes_on():
+    job = start("multi", objects={f"stop/{i}": link(f"slow/s{i}") for i in range(10)}, limits={"connections": 2})
+    until(lambda: sum(asked(f"slow/s{i}") for i in range(10)) >= 3, "the first ones")
+    for target in cluster().targets[:2]:
+        begun = time.monotonic()
+        assert target.kill(signal.SIGTERM) == 0
+        assert time.monotonic() - begun < 20, time.monotonic() - begun
+        target.start()
+    cluster().wait_registered()
+    now = ended(job, 120)
+    assert (now["finished_cnt"], now["error_cnt"], now["aborted"]) == (10, 0, False), now
+    for i in range(10):
+        same(f"stop/{i}", content("middle"))
+
+
+def case_beside_a_bucket_that_moves():
+    cluster().bucket("from")
+    for i in range(40):
+        cluster().put("from", f"o{i}", b"x" * 1000)
+    job = start("multi", bucket="from", objects={f"d{i}": link(f"slow/m{i}") for i in range(4)}, limits={"connections": 1})
+    move = request("POST", cluster().url("/v1/buckets/from?bck_to=ais%2F%40%23%2Fto%2F"), json.dumps({"action": "move-bck"}))
+    refused(move, 409, "works on the same bucket")
+    assert ended(job, 120)["finished_cnt"] == 4
 
 
 def case_a_long_list():

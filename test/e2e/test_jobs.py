@@ -234,7 +234,7 @@ def case_calls_of_aistores_clients():
     assert answer.status == 404 and '"x-[unknown99]" not found' in answer.json["message"], answer
     everything = ask("qryxstats", {}).json
     assert len(everything) == 2 and all(len(share) >= 4 for share in everything.values()), everything
-    assert act("start", {"Kind": "promote"}).status == 501 and act("stop", {}).status == 400
+    assert act("start", {"Kind": "resilver"}).status == 501 and act("start", {"Kind": "promote"}).status == 400 and act("stop", {}).status == 400
 
 
 with Cluster(targets=2) as made:

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "codec/json_fields.h"
 #include "codec/url.h"
+#include "control/bucket_moves.h"
 #include "job/download_order.h"
 #include "job/job_machine.h"
 #include "port/clock.h"
@@ -33,7 +34,8 @@ static constexpr size_t pattern_size_max = 128;              // of a regular exp
 
 struct download_request : proxy_request {
     cluster_job job;
-    std::string names; // a list that is too long for the document
+    std::string names;   // a list that is too long for the document
+    std::string refusal; // of the change of the document
     // of the other calls
     std::string id, pattern;
     bool only_active = false;
@@ -108,6 +110,9 @@ static error apply_job(download_request &r, cluster_document &next)
 {
     if (document_find_bucket(next, r.job.bucket) == nullptr)
         return make_error(error_code::bucket_not_found);
+    r.refusal = bucket_move_conflict(next, r.job);
+    if (!r.refusal.empty())
+        return make_error(error_code::conflict);
     return proxy_job_admit(*r.p, next, r.job);
 }
 
@@ -115,6 +120,10 @@ static void on_stored(download_request &r, error err)
 {
     if (!r.job.names.empty())
         proxy_names_kept(*r.p, r.job.names, !err);
+    if (err && !r.refusal.empty()) {
+        fail(r, err.code, r.refusal);
+        return;
+    }
     if (err) {
         proxy_job_answer_start(r, r.job, err); // in its words
         return;

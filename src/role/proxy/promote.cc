@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "codec/json_fields.h"
 #include "codec/url.h"
+#include "control/bucket_moves.h"
 #include "job/promote_order.h"
 #include "port/clock.h"
 #include "role/proxy/jobs.h"
@@ -22,6 +23,7 @@ struct promote_request : proxy_request {
     json_ptr options;
     promote_order order;
     bool is_never_shared = false; // the client says so
+    std::string refusal;          // of the change of the document
 };
 
 static constexpr json_field value_fields[] = {
@@ -67,10 +69,19 @@ static error apply_job(promote_request &r, cluster_document &next)
 {
     if (document_find_bucket(next, r.job.bucket) == nullptr)
         return make_error(error_code::bucket_not_found);
+    r.refusal = bucket_move_conflict(next, r.job);
+    if (!r.refusal.empty())
+        return make_error(error_code::conflict);
     return proxy_job_admit(*r.p, next, r.job);
 }
 
-static void on_stored(promote_request &r, error err) { proxy_job_answer_start(r, r.job, err); }
+static void on_stored(promote_request &r, error err)
+{
+    if (err && !r.refusal.empty())
+        proxy_request_fail(r, err.code, r.refusal);
+    else
+        proxy_job_answer_start(r, r.job, err);
+}
 
 // --- what the targets see
 
