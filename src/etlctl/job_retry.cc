@@ -75,6 +75,9 @@ static failure check_job(const cJSON *job, const std::string &id)
         return failure_make(exit_code::conflict, "cannot retry job " + id, "it has not ended yet", "etlctl job wait " + id);
     if (is_known)
         return {};
+    if (kind == "download")
+        return failure_make(exit_code::usage, {},
+            "a download cannot be retried for what failed alone: begin it again, it skips what is there", "etlctl help job download");
     std::string scope(json_text(job, "bucket"));
     return failure_make(exit_code::usage, {}, "a job of kind " + kind + " cannot be retried for what failed alone",
         kind == "scrub" ? "etlctl scrub" + (scope.empty() ? std::string() : " " + scope) : std::string());

@@ -397,6 +397,9 @@ def case_the_commands():
     same("cli/small", content("small"))
     made = cluster().run("etlctl", "job", "download", link("nothing"), "b", "--wait", check=False)
     assert made.returncode == 8, made
+    failed = json.loads(cluster().run("etlctl", "job", "ls", "-o", "json").stdout)["items"][-1]
+    made = cluster().run("etlctl", "job", "report", failed["id"], "--retry-failed", check=False)
+    assert made.returncode == 2 and b"begin it again" in made.stderr, made
     made = cluster().run("etlctl", "job", "download", link("data/small"), "nowhere", check=False)
     assert made.returncode == 4 or b"nowhere" in made.stderr, made
     made = cluster().run("etlctl", "job", "download", link("data/c-{0..4}"), "b/name", check=False)
