@@ -78,6 +78,7 @@ static archive *open_handle(packing how, std::string &out)
         archive_write_set_filter_option(handle, "gzip", "timestamp", nullptr); // equal members make equal archives
     } else if (how == packing::lz4) {
         archive_write_add_filter_lz4(handle);
+        archive_write_set_filter_option(handle, "lz4", "block-checksum", "1"); // the one at the end is seldom reached
     }
     archive_write_set_bytes_per_block(handle, 0);
     archive_write_set_bytes_in_last_block(handle, 1);

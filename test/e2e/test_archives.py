@@ -339,6 +339,17 @@ def case_a_job_makes_an_archive():
     assert list(untar(cluster().get("b", "ranged.tar").body)) == ["o/000", "o/002", "o/004"]
 
 
+def case_a_damaged_block_of_lz4():
+    assert finished(archive(objnames=["o/003", "o/004", "o/005"], archname="made.tar.lz4").text)["err"] == ""
+    for name in ("o/003", "o/004", "o/005"):
+        assert member("made.tar.lz4", name).body == cluster().get("b", name).body
+    damaged = bytearray(cluster().get("b", "made.tar.lz4").body)
+    damaged[100_000] ^= 1  # of o/004, which cannot be compressed
+    cluster().put("b", "flip.tar.lz4", bytes(damaged))
+    answer = cluster_cut("flip.tar.lz4", "o/004")
+    assert answer is None or answer.status == 400, answer
+
+
 def case_a_job_that_lacks_a_member():
     job = archive(objnames=["o/001", "gone", "o/002"], archname="lacks.tar").text
     assert "ais://b/gone does not exist" in finished(job)["err"], finished(job)
