@@ -194,6 +194,29 @@ static void a_reader_is_closed_at_any_moment(void **state)
     }
 }
 
+// Another reader of the disk waits for one step, not for all that is passed over.
+static void what_is_packed_is_passed_over_in_steps(void **state)
+{
+    auto &f = *static_cast<fixture *>(*state);
+    copying c;
+    c.f = &f;
+    packing p{&c, {{"large", std::string(20 * mib, 'x')}, {"last", "2"}}};
+    for (const char *mime : {".tgz", ".tar.lz4", ".tar"}) {
+        test_ok(pack(p, mime, "archive"));
+        archive_reader *reader = archive_open(f.world->e, *f.s, hold(f, "archive"), c.at_disk);
+        found_member found;
+        std::string wanted = "last";
+        archive_next(*reader, wants_one, &wanted, on_member, &found);
+        int steps = 0; // two for each work: it is executed and completed
+        while (found.calls == 0 && memory_step(*f.world))
+            steps++;
+        test_true(found.is_there);
+        test_true(std::string_view(mime) == ".tar" ? steps < 4 : steps >= 10 && steps <= 14);
+        archive_close(reader);
+        memory_run(*f.world);
+    }
+}
+
 static void damage_is_not_unpacked(void **state)
 {
     auto &f = *static_cast<fixture *>(*state);
@@ -237,6 +260,7 @@ int main()
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_packed_is_read, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(all_members_are_visited, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(what_is_packed_is_passed_over_in_steps, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_member_of_another_size_ends_the_archive, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(a_reader_is_closed_at_any_moment, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(damage_is_not_unpacked, setup_store, teardown_store),
