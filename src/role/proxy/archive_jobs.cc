@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "codec/json_fields.h"
+#include "control/bucket_moves.h"
 #include "job/archive_order.h"
 #include "port/clock.h"
 #include "role/proxy/job_names.h"
@@ -23,7 +24,8 @@ namespace etlnode {
 struct archive_request : proxy_request {
     cluster_job job;
     std::string to_bucket;
-    std::string names; // a list that is too long for the document
+    std::string names;   // a list that is too long for the document
+    std::string refusal; // why the document does not take the job
 };
 
 static constexpr json_field value_fields[] = {
@@ -95,6 +97,9 @@ static error apply_job(archive_request &r, cluster_document &next)
 {
     if (document_find_bucket(next, r.job.bucket) == nullptr || document_find_bucket(next, r.to_bucket) == nullptr)
         return make_error(error_code::bucket_not_found);
+    r.refusal = bucket_move_conflict(next, r.job);
+    if (!r.refusal.empty())
+        return make_error(error_code::conflict);
     return proxy_job_admit(*r.p, next, r.job);
 }
 
@@ -102,7 +107,10 @@ static void on_stored(archive_request &r, error err)
 {
     if (!r.job.names.empty())
         proxy_names_kept(*r.p, r.job.names, !err);
-    proxy_job_answer_start(r, r.job, err);
+    if (err && !r.refusal.empty())
+        proxy_request_fail(r, err.code, r.refusal);
+    else
+        proxy_job_answer_start(r, r.job, err);
 }
 
 static void on_names_kept(void *arg, error err, const std::string &key)

@@ -55,6 +55,7 @@ static void jobs_keep_away_from_a_bucket_that_moves(void **)
         {"copy-bck", "x", R"({"to":"old"})", "j2"},
         {"etl-bck", "x", R"({"to":"new"})", "j2"},
         {"delete-listrange", "new", R"({"template":"a"})", "j2"},
+        {"archive", "x", R"({"to":"new"})", "j2"},
         {"move-bck", "a", R"({"to":"x"})", "j3"},
         {"move-bck", "b", R"({"to":"x"})", "j3"},
         {"copy-bck", "a", R"({"to":"b"})", nullptr}, // two copies do not exclude each other
