@@ -60,7 +60,9 @@ static constexpr option_row rows[] = {
         true},
     {"download-ca", "FILE", "", nullptr, "targets: certificates (PEM) to trust for downloads by https instead of the system's"},
     {"promote-from", "DIR", "", nullptr,
-        "targets: clients may have files below this directory of the machine made objects, and removed behind that; may be repeated", true},
+        "targets: clients may turn files below this directory of the machine into objects, and remove the files afterwards; may be "
+        "repeated",
+        true},
     {"require-framing", "[true|false]", "false", nullptr,
         "targets: reject pod answers that have neither Content-Length nor chunks, unless the spec sets require_framing"},
     {"kubectl", "PATH", "", nullptr, "targets: program that runs pods (default: kubectl if K8S_HOST_NAME is set, otherwise kubectl-local)"},
