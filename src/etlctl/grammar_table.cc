@@ -332,7 +332,7 @@ static constexpr command_row commands[] = {
         "What is there with the same contents is left alone: sizes are compared first, then checksums, for which the file is read. With\n"
         "--size-only it is not. --delete removes what SRC does not have; what a filter leaves out stays. If SRC has no files at all, "
         "--delete\n"
-        "needs --yes. Nothing is removed behind a folder that could not be read.\n",
+        "needs --yes. Nothing is removed below a folder that could not be read.\n",
         "  etlctl sync ./photos ais://photos/2026 --dry-run\n  etlctl sync ais://photos ./photos --delete\n"},
     {command::version, "", "version", "", {}, reading | flag_bit(flag::client), "Show the version of this program and of the server", "",
         "  etlctl version --client -o json\n"},
