@@ -188,9 +188,9 @@ static void what_cannot_be_is_refused(void **state)
 {
     role_world &w = role_of(state);
     const role_case cases[] = {
-        {"PUT /v1/cluster", R"({"action":"start"})", 400, "which kind of job? there are: scrub, archive, rebalance"},
+        {"PUT /v1/cluster", R"({"action":"start"})", 400, "which kind of job? there are: scrub, rebalance"},
         {"PUT /v1/cluster", R"({"action":"start","value":{"Kind":"paint"}})", 501,
-            "there is no job of kind \"paint\"; there are: scrub, archive, rebalance"},
+            "there is no job of kind \"paint\"; there are: scrub, rebalance"},
         {"PUT /v1/cluster", R"({"action":"start","value":{"Kind":"scrub","Bck":{"name":"none"}}})", 404, "none"},
         {"PUT /v1/cluster", R"({"action":"start","value":{"Kind":"scrub","prefix":"p"}})", 400, "a prefix needs a bucket"},
         {"PUT /v1/cluster", R"({"action":"start","value":{"Kind":"scrub","options":[]}})", 400, "value.options: expected an object"},
