@@ -25,7 +25,10 @@ static void on_answer(void *arg, call &, error err, int status, std::string body
 {
     std::unique_ptr<names_question> question(static_cast<names_question *>(arg));
     target &t = *question->t;
-    target_names &names = t.job_names[question->job];
+    auto found = t.job_names.find(question->job);
+    if (found == t.job_names.end())
+        return; // the job has ended meanwhile
+    target_names &names = found->second;
     names.is_asked = false;
     if (!err && status == 200)
         names.text = std::move(body);

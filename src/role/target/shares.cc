@@ -20,6 +20,7 @@
 #include "job/job_report.h"
 #include "port/clock.h"
 #include "port/ledger.h"
+#include "role/target/job_names.h"
 #include "role/target/moves.h"
 #include "role/target/rebalance.h"
 
@@ -259,7 +260,7 @@ static std::string begin(target &t, const share_kind &kind, const cluster_job &j
 
 // --- what the document lists
 
-static std::string read_options(const target &t, const cluster_job &job, json_ptr &out_options)
+static std::string read_options(const cluster_job &job, std::string_view list, json_ptr &out_options)
 {
     json_ptr names;
     std::string where;
@@ -267,22 +268,10 @@ static std::string read_options(const target &t, const cluster_job &job, json_pt
         return where;
     if (job.names.empty())
         return {};
-    if (json_parse(t.job_names.at(job.id).text, names, where))
+    if (json_parse(std::string(list), names, where))
         return where;
     cJSON_ReplaceItemInObject(out_options.get(), "objnames", names.release());
     return {};
-}
-
-// Its list of names has not come. If it never will, `out_why` says why.
-static bool waits_for_names(const target &t, const cluster_job &job, std::string &out_why)
-{
-    if (job.names.empty())
-        return false;
-    auto found = t.job_names.find(job.id);
-    if (found == t.job_names.end())
-        return true;
-    out_why = found->second.failure;
-    return found->second.text.empty() && out_why.empty();
 }
 
 static void follow(target &t, const cluster_job &job)
@@ -310,13 +299,17 @@ static void follow(target &t, const cluster_job &job)
     std::string why;
     json_ptr options;
     if (job.is_cancelled) {
+        target_names_drop(t, job.id);
         end_row(t, std::move(row), job_cancelled, {});
         return;
     }
-    if (waits_for_names(t, job, why))
-        return;
+    std::string_view list, failure;
+    if (!job.names.empty() && !target_find_names(t, job, list, failure))
+        return; // the list is on its way
+    why = failure;
     if (why.empty())
-        why = read_options(t, job, options);
+        why = read_options(job, list, options);
+    target_names_drop(t, job.id);
     if (why.empty())
         why = begin(t, *find_kind(job.kind), job, row, options.get());
     if (!why.empty())
