@@ -26,7 +26,8 @@ def measured(b, *words):
     return took[0], own / FILES * 1e6, sum(used.values()) / FILES * 1e6, after.ru_maxrss / 1024
 
 
-def row_folders(table):
+def row_folder(table):
+    """Whole folders of small files with etlctl: put -r, get -r, and sync with nothing to do."""
     with Bench() as b:
         b.add_target(2)
         wait_moved(b, 2)
@@ -44,4 +45,4 @@ def row_folders(table):
         table.at_most("etlctl's memory, the largest of these", memory * 1024 * 1024 / MIB, 64, "MiB")
 
 
-ROWS = {"folders": row_folders}
+ROWS = {"folder": row_folder}

@@ -116,6 +116,7 @@ def large_objects(table):
 
 
 def row_rebalance(table):
+    """Small and large objects that move to a third target, and what clients notice of it."""
     with Bench() as b:
         b.add_target(2)
         wait_moved(b, 2)
