@@ -385,11 +385,10 @@ static void follow(target &t, const cluster_job &job)
     std::string wrong;
     archive_order order;
     bool is_mine = !json_parse(job.options, options, wrong) && json_text(options.get(), "at") == t.id;
-    if (!is_mine || job.is_cancelled) {
-        end_here(t, job, std::move(row), wrong);
-    } else if (!read_order(t, job, order, wrong)) {
+    bool is_over = !is_mine || job.is_cancelled;
+    if (!is_over && !read_order(t, job, order, wrong))
         return;
-    } else if (!wrong.empty()) {
+    if (is_over || !wrong.empty()) {
         end_here(t, job, std::move(row), wrong);
     } else if (is_appended_to(t, order)) {
         timer_arm(*t.e, t.archives->again, look_again_ms);
